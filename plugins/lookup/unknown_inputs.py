@@ -42,6 +42,7 @@ from typing import Any, Optional
 import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+
 from ansible_collections.selfhosted.mlflow.plugins.plugin_utils.inputs import unknown_inputs
 
 

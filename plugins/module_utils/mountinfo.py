@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable, Optional
+from typing import Optional
 
 #: File system types whose files other hosts may write, so that locks and
 #: memory maps can't be relied on (SQLite's "How To Corrupt", section 2.1).

@@ -10,7 +10,8 @@ input would silently leave its default in force.
 from __future__ import annotations
 
 import difflib
-from typing import Collection, Iterable, Optional
+from collections.abc import Collection, Iterable
+from typing import Optional
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
@@ -61,7 +62,9 @@ def unknown_inputs(
     problems = []
     for name in sorted(set(names) - known):
         if name.startswith(prefix):
-            nearest = _nearest(name, options, likeness=0.6)
+            # The common prefix would make all inputs look alike, so only the rest is compared.
+            rest = _nearest(name[len(prefix) :], (option[len(prefix) :] for option in options), likeness=0.6)
+            nearest = prefix + rest if rest else None
         elif name.startswith("mlflow_") and not name.startswith(foreign):
             nearest = _nearest(name, known, likeness=_SLIP)
             if nearest is None:
