@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the selfhosted.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: client_preflight
+short_description: Judge the inputs of the role mlflow_client against a host
+version_added: 1.0.0
+author:
+  - The selfhosted.mlflow authors (@selfhosted-mlflow)
+description:
+  - Looks at the host, changes nothing, and fails with all problems at once, each with what was found,
+    why it is wrong and what to write instead.
+options:
+  tracking_uri:
+    description: The address of the MLflow server, V(http) or V(https).
+    type: str
+    required: true
+  shared_group:
+    description: The group that may write artifacts.
+    type: str
+    required: true
+  shared_gid:
+    description: The number of O(shared_group).
+    type: int
+    required: true
+  users:
+    description: Users to be put into O(shared_group).
+    type: list
+    elements: str
+    default: []
+  ca_bundle:
+    description: A file of CA certificates on the host; empty for the system's own.
+    type: str
+    default: ""
+  umask:
+    description: The umask of login shells, octal; empty to leave it alone.
+    type: str
+    default: ""
+  environment:
+    description: Further environment variables.
+    type: dict
+    default: {}
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Refuse what would fail later
+  selfhosted.mlflow.client_preflight:
+    tracking_uri: http://mlflow.example.org:5000
+    shared_group: mlflow-users
+    shared_gid: 851
+    users: [alice]
+"""
+
+RETURN = r"""
+problems:
+  description: What is wrong.
+  returned: failure
+  type: list
+  elements: dict
+  contains:
+    found:
+      description: What was found.
+      type: str
+    why:
+      description: Why it is wrong.
+      type: str
+    instead:
+      description: What to write or do instead.
+      type: str
+"""
+
+import grp
+import os
+import pwd
+from dataclasses import asdict
+from typing import Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules import (
+    ClientHost,
+    ClientInputs,
+    judge,
+)
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
+
+
+def _gid_of(name: str) -> Optional[int]:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def _name_of(gid: int) -> Optional[str]:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return None
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _look(inputs: ClientInputs) -> ClientHost:
+    """Gather what the rules need to know of this host."""
+    return ClientHost(
+        gid_of_name=_gid_of(inputs.shared_group),
+        name_of_gid=_name_of(inputs.shared_gid),
+        unknown_users=tuple(user for user in inputs.users if not _is_user(user)),
+        ca_bundle_readable=os.path.isfile(inputs.ca_bundle) and os.access(inputs.ca_bundle, os.R_OK),
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "tracking_uri": {"type": "str", "required": True},
+            "shared_group": {"type": "str", "required": True},
+            "shared_gid": {"type": "int", "required": True},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "ca_bundle": {"type": "str", "default": ""},
+            "umask": {"type": "str", "default": ""},
+            "environment": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    given = dict(module.params)
+    given["users"] = tuple(given["users"])
+    given["environment"] = tuple(sorted((name, str(value)) for name, value in given["environment"].items()))
+    inputs = ClientInputs(**given)
+    problems = judge(inputs, _look(inputs))
+    if problems:
+        module.fail_json(msg=render(problems), problems=[asdict(problem) for problem in problems])
+    module.exit_json(changed=False)
+
+
+if __name__ == "__main__":
+    main()
