@@ -9,14 +9,13 @@ Python, resolved by uv for Linux and written without index addresses or comments
 
     python tools/locks.py [NAME.in ...]
 
-A lock holds only hashes of files that its Python on Linux can install, so it stays
-readable and a wheel for another platform is refused.
+A lock holds only the hashes of what its Python can install on Linux (x86_64 and
+aarch64), so it stays readable and any other file is refused.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,8 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 #: uv's wheel holds a program and no Python code, so that one lock serves all.
 ANY_PYTHON = frozenset({"uv.in"})
 HEADER = "# Locked by `make locks` from {source}, for Linux and {python}.\n"
-_WHEEL_TAGS = re.compile(r"-(?P<python>[^-]+)-(?P<abi>[^-]+)-(?P<platform>[^-]+)\.whl$")
+#: glibc 2.28 is the oldest that a supported distribution has (RHEL 8).
+PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 
 
 def sources(names: list[str]) -> Iterator[Path]:
@@ -39,70 +39,59 @@ def sources(names: list[str]) -> Iterator[Path]:
             yield path
 
 
-def installable(wheel: str, python: str) -> bool:
-    """Return whether CPython ``python`` ("3.11") on Linux can install the named wheel file.
+def resolve(source: Path, python: str, platform: str) -> dict[str, Any]:
+    """Return uv's resolution (PEP 751) of a requirements input for one environment.
 
-    Tags are those of the platform compatibility specification (PEP 425, PEP 600).
-    """
-    tags = _WHEEL_TAGS.search(wheel)
-    if tags is None:
-        raise ValueError(f"not the name of a wheel: {wheel}")
-    minor = int(python.split(".")[1])
-    platforms = tags["platform"].split(".")
-    if not any(re.match(r"any$|(many|musl)?linux.*_(x86_64|aarch64)$", name) for name in platforms):
-        return False
-    pythons, abis = tags["python"].split("."), tags["abi"].split(".")
-    if f"cp3{minor}" in pythons:
-        return f"cp3{minor}" in abis or "abi3" in abis or "none" in abis
-    if "abi3" in abis:
-        return any(
-            match and int(match[1]) <= minor
-            for match in (re.fullmatch(r"cp3(\d+)", name) for name in pythons)
-        )
-    return "none" in abis and any(name in ("py3", f"py3{minor}") for name in pythons)
-
-
-def resolve(source: Path, python: str) -> dict[str, Any]:
-    """Return uv's resolution (PEP 751) of a requirements input.
-
-    Raises subprocess.CalledProcessError when there is none.
+    It lists only the wheels that fit there.  Raises subprocess.CalledProcessError when
+    there is no resolution.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        # uv takes the environments to resolve for only from a project file.
-        Path(scratch, "pyproject.toml").write_text(
-            f"""[tool.uv]\nenvironments = ["sys_platform == 'linux' and python_version == '{python}'"]\n""",
-        )
         output = Path(scratch, "pylock.toml")
         subprocess.run(
-            ("uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes")
-            + ("--no-annotate", "--no-header", "--python-version", python)
+            ("uv", "pip", "compile", "--quiet", "--generate-hashes")
+            + ("--python-version", python, "--python-platform", platform)
             + ("--output-file", str(output), str(source)),
-            cwd=scratch,
             check=True,
         )
         return tomllib.loads(output.read_text())
 
 
-def hashes(package: dict[str, Any], python: str) -> list[str]:
-    """Return the sorted sha256 sums of what may be installed of a package of a PEP 751 lock."""
-    wheels = [
-        wheel["hashes"]["sha256"]
-        for wheel in package.get("wheels", [])
-        if installable(wheel["url"].rsplit("/", 1)[-1].partition("#")[0], python)
-    ]
-    # A source distribution is built only where no wheel fits.
-    return sorted(wheels) or [package["sdist"]["hashes"]["sha256"]]
+def merge(locks: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Return the sha256 sums by pin (``name==version``) of several PEP 751 locks.
+
+    Raises ValueError when they pin different versions: one file could not serve both.
+    """
+    pins: dict[str, set[str]] = {}
+    versions: dict[str, str] = {}
+    for package in (package for lock in locks for package in lock["packages"]):
+        name, version = package["name"], package["version"]
+        if versions.setdefault(name, version) != version:
+            raise ValueError(f"{name} is {versions[name]} on one platform, {version} on another")
+        # A source distribution is built only where no wheel fits.
+        files = package.get("wheels") or [package["sdist"]]
+        sums = pins.setdefault(f"{name}=={version}", set())
+        sums.update(file["hashes"]["sha256"] for file in files)
+    return pins
 
 
-def render(lock: dict[str, Any], source: Path, python: str, title: str) -> str:
-    """Return a PEP 751 lock as pip's requirements with hashes."""
-    lines = [HEADER.format(source=source.name, python=title)]
-    for package in sorted(lock["packages"], key=lambda entry: str(entry["name"])):
-        marker = f" ; {package['marker']}" if "marker" in package else ""
-        pin = f"{package['name']}=={package['version']}{marker}"
-        sums = (f"    --hash=sha256:{value}" for value in hashes(package, python))
-        lines.append(" \\\n".join((pin, *sums)) + "\n")
+def render(pins: dict[str, set[str]], source: str, python: str) -> str:
+    """Return pins and their sums as a requirements file for pip and uv."""
+    lines = [HEADER.format(source=source, python=python)]
+    for pin, sums in sorted(pins.items()):
+        lines.append(" \\\n".join((pin, *(f"    --hash=sha256:{one}" for one in sorted(sums)))))
+        lines.append("\n")
     return "".join(lines)
+
+
+def lock(source: Path, python: str) -> Path:
+    """Write one lock and return its path."""
+    any_python = source.name in ANY_PYTHON
+    suffix = "" if any_python else f"-py{python}"
+    target = source.with_name(f"{source.stem}{suffix}.txt")
+    pins = merge([resolve(source, python, platform) for platform in PLATFORMS])
+    title = "any Python" if any_python else f"Python {python}"
+    target.write_text(render(pins, source.name, title))
+    return target
 
 
 def main() -> int:
@@ -111,19 +100,12 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME.in", help="only these inputs")
     failed = False
     for source in sources(parser.parse_args().names):
-        any_python = source.name in ANY_PYTHON
-        for python in PYTHONS[:1] if any_python else PYTHONS:
-            suffix = "" if any_python else f"-py{python}"
-            target = source.with_name(f"{source.stem}{suffix}.txt")
+        for python in PYTHONS[:1] if source.name in ANY_PYTHON else PYTHONS:
             try:
-                lock = resolve(source, python)
-            except subprocess.CalledProcessError:
-                print(f"{target.name}: does not resolve", file=sys.stderr)
+                print(lock(source, python).relative_to(REPOSITORY))
+            except (subprocess.CalledProcessError, ValueError) as error:
+                print(f"{source.name} for Python {python}: {error}", file=sys.stderr)
                 failed = True
-                continue
-            title = "any Python" if any_python else f"Python {python}"
-            target.write_text(render(lock, source, python, title))
-            print(f"{target.relative_to(REPOSITORY)}: {len(lock['packages'])} packages")
     return int(failed)
 
 
