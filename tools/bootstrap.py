@@ -67,8 +67,7 @@ def bootstrap(environment: Path, lock: Path, *, exact: bool) -> None:
         found = ".".join(map(str, sys.version_info[:3]))
         wanted = ".".join(map(str, OLDEST))
         raise BootstrapError(
-            f"{sys.executable} is Python {found}, this needs {wanted} or newer; "
-            f"name one: make PYTHON=python{wanted} …",
+            f"{sys.executable} is Python {found}, this needs {wanted} or newer; name one: make PYTHON=python{wanted} …",
         )
     python = environment / "bin" / "python"
     uv = environment / "bin" / "uv"

@@ -95,7 +95,8 @@ def parse(text: str) -> tuple[MountEntry, ...]:
 
     Raises ValueError naming the line that isn't one.
     """
-    return tuple(_parse_line(line) for line in text.splitlines() if line)
+    # Not splitlines(): a directory's name may hold a carriage return or a form feed.
+    return tuple(_parse_line(line) for line in text.split("\n") if line)
 
 
 def read(path: str = "/proc/self/mountinfo") -> tuple[MountEntry, ...]:
@@ -103,7 +104,7 @@ def read(path: str = "/proc/self/mountinfo") -> tuple[MountEntry, ...]:
 
     Raises OSError when the file can't be read, ValueError when it can't be parsed.
     """
-    with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
         return parse(stream.read())
 
 

@@ -1,0 +1,112 @@
+# `make` says what can be made.  Variables: PYTHON=python3.12, SCENARIO="default nfs", HOST=server, LAB=docker.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+NEWEST := .venv-newest
+COLLECTION := .cache/collections/ansible_collections/selfhosted/mlflow
+DIST := .cache/dist
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
+# Nothing is looked for, or installed, beside what the locks list.
+export ANSIBLE_LINT_NODEPS := 1
+export MOLECULE_GLOB := molecule/*/molecule.yml
+demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
+
+.PHONY: help venv demo demo-down demo-ssh test lint sanity newest importer unit molecule bench locks changelog build
+
+help: ## Show what can be made
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+	  printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+# --- environments ------------------------------------------------------------
+
+$(VENV)/.demo: requirements/demo.txt requirements/uv.txt tools/bootstrap.py
+	@echo "installing requirements/demo.txt into $(VENV)"
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements/demo.txt
+	@$(VENV)/bin/python -m tools.stage link >/dev/null
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt requirements/uv.txt requirements/collections.txt \
+    tools/bootstrap.py tools/fetch_collections.py
+	@echo "installing requirements/test.txt into $(VENV)"
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements/test.txt --exact
+	@$(VENV)/bin/python -m tools.fetch_collections
+	@touch $@
+
+venv: $(VENV)/.test ## Make .venv with all the tools, from the locked requirements
+
+# $(call with_newest,COMMAND) runs COMMAND after making an environment with the newest ansible-core.
+define with_newest
+@if python=$$($(VENV)/bin/python -m tools.pythons 3.12 3.14); then \
+  "$$python" tools/bootstrap.py $(NEWEST) requirements/newest.txt --exact; $(1); \
+else echo "skipped: the newest ansible-core wants Python 3.12 to 3.14, and none is installed here"; fi
+endef
+
+# --- the demo ----------------------------------------------------------------
+
+demo: $(VENV)/.demo ## Deploy on three throwaway hosts and prove it (LAB=docker: without a kernel of their own)
+	@$(demo) up
+
+demo-down: $(VENV)/.demo ## Remove everything the demo made
+	@$(demo) down
+
+demo-ssh: $(VENV)/.demo ## Log in to a host of the demo: HOST=nas, server or client
+	@$(demo) ssh $(or $(HOST),$(error say which: make demo-ssh HOST=server))
+
+# --- the gate ----------------------------------------------------------------
+
+test: lint sanity newest ## Everything: lint, sanity, unit tests, scenarios
+	pytest --exitfirst --durations=10 tests/unit tests/scenarios
+
+lint: venv ## Style and types of everything, offline
+	yamllint --strict .
+	ruff check --quiet
+	ruff format --check --quiet
+	mypy $(COLLECTION)/plugins tools molecule tests $(wildcard bench)
+	antsibull-changelog lint
+	ansible-lint --offline
+
+unit: venv ## Unit tests, for which no host is needed
+	pytest tests/unit
+
+sanity: venv importer ## ansible-test sanity, documentation, Galaxy's importer
+	$(VENV)/bin/python -m tools.sanity $(VENV) 3.9
+	antsibull-docs lint-collection-docs --plugin-docs .
+
+newest: venv ## Sanity and unit tests with the newest ansible-core, where its Python is installed
+	$(call with_newest,python -m tools.sanity $(NEWEST) && $(NEWEST)/bin/python -m pytest tests/unit)
+
+importer: build ## Import the built tarball as Galaxy would
+	python -m galaxy_importer.main $(DIST)/selfhosted-mlflow-*.tar.gz
+
+molecule: venv ## Molecule scenarios, all of them or SCENARIO="default nfs"
+	pytest tests/scenarios --durations=0 $(addprefix --scenario=,$(SCENARIO))
+
+bench: venv ## Measure against plain alternatives; results go to bench/
+	PYTHONPATH=.:molecule $(VENV)/bin/python -m bench
+
+# --- releases ----------------------------------------------------------------
+
+build: venv ## Build the tarball from what git would commit
+	@rm -rf $(DIST)
+	ansible-galaxy collection build --output-path $(DIST) "$$(python -m tools.stage copy)"
+
+changelog: venv ## Bring CHANGELOG.md of the version in galaxy.yml up to date
+	antsibull-changelog release --update-existing --reload-plugins
+
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --upgrade
+locks: venv ## Lock the requirements of the roles and of these tools anew
+	python tools/locks.py
+	$(LOCK) --python-version 3.11 requirements/test.in --output-file requirements/test.txt
+	$(LOCK) --python-version 3.11 --constraints requirements/test.txt requirements/demo.in \
+	  --output-file requirements/demo.txt
+	$(LOCK) --python-version 3.11 --constraints requirements/test.txt requirements/uv.in \
+	  --output-file requirements/uv.txt
+	$(LOCK) --python-version 3.11 --no-deps requirements/collections.in \
+	  --output-file requirements/collections.txt
+	$(LOCK) --python-version 3.12 requirements/newest.in --output-file requirements/newest.txt
