@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules import (
     ClientHost,
     ClientInputs,
@@ -38,27 +39,15 @@ def test_right_inputs_pass(inputs: ClientInputs, host: ClientHost) -> None:
 @pytest.mark.parametrize(
     ("inputs", "host", "found", "instead"),
     [
-        pytest.param(
-            replace(GOOD, tracking_uri=""), HOST, "is empty", "set mlflow_tracking_uri", id="no URI"
-        ),
-        pytest.param(
-            replace(GOOD, tracking_uri="file:///mlruns"), HOST, "file:///mlruns", "http://", id="file URI"
-        ),
-        pytest.param(
-            replace(GOOD, tracking_uri="sqlite:////m.db"), HOST, "sqlite:", "http://", id="database URI"
-        ),
-        pytest.param(
-            replace(GOOD, tracking_uri="mlflow:5000"), HOST, "'mlflow:5000'", "http://", id="no scheme"
-        ),
+        pytest.param(replace(GOOD, tracking_uri=""), HOST, "is empty", "set mlflow_tracking_uri", id="no URI"),
+        pytest.param(replace(GOOD, tracking_uri="file:///mlruns"), HOST, "file:///mlruns", "http://", id="file URI"),
+        pytest.param(replace(GOOD, tracking_uri="sqlite:////m.db"), HOST, "sqlite:", "http://", id="database URI"),
+        pytest.param(replace(GOOD, tracking_uri="mlflow:5000"), HOST, "'mlflow:5000'", "http://", id="no scheme"),
         pytest.param(replace(GOOD, tracking_uri="http://"), HOST, "'http://'", "http://", id="no host"),
-        pytest.param(
-            replace(GOOD, tracking_uri="http://u:p4ss@h"), HOST, "password", "leave", id="password in URI"
-        ),
+        pytest.param(replace(GOOD, tracking_uri="http://u:p4ss@h"), HOST, "password", "leave", id="password in URI"),
         pytest.param(replace(GOOD, umask="2"), HOST, "'2'", '"0002"', id="umask that lost its zeros"),
         pytest.param(replace(GOOD, umask="0888"), HOST, "'0888'", '"0002"', id="umask not octal"),
-        pytest.param(
-            replace(GOOD, environment=(("A-B", "1"),)), HOST, "'A-B'", "letters", id="variable's name"
-        ),
+        pytest.param(replace(GOOD, environment=(("A-B", "1"),)), HOST, "'A-B'", "letters", id="variable's name"),
         pytest.param(
             replace(GOOD, environment=(("MLFLOW_TRACKING_PASSWORD", "x"),)),
             HOST,
@@ -66,12 +55,8 @@ def test_right_inputs_pass(inputs: ClientInputs, host: ClientHost) -> None:
             "0600",
             id="secret",
         ),
-        pytest.param(
-            replace(GOOD, environment=(("A", "x$HOME"),)), HOST, "value of A", "without", id="dollar"
-        ),
-        pytest.param(
-            replace(GOOD, environment=(("A", "x\ny"),)), HOST, "value of A", "without", id="line break"
-        ),
+        pytest.param(replace(GOOD, environment=(("A", "x$HOME"),)), HOST, "value of A", "without", id="dollar"),
+        pytest.param(replace(GOOD, environment=(("A", "x\ny"),)), HOST, "value of A", "without", id="line break"),
         pytest.param(
             replace(GOOD, users=("eve",)),
             replace(HOST, unknown_users=("eve",)),
@@ -79,12 +64,8 @@ def test_right_inputs_pass(inputs: ClientInputs, host: ClientHost) -> None:
             "create",
             id="no such user",
         ),
-        pytest.param(
-            GOOD, replace(HOST, gid_of_name=900), "gid 900", "mlflow_shared_gid to 900", id="other gid"
-        ),
-        pytest.param(
-            GOOD, replace(HOST, name_of_gid="docker"), "group docker", "free on all", id="gid taken"
-        ),
+        pytest.param(GOOD, replace(HOST, gid_of_name=900), "gid 900", "mlflow_shared_gid to 900", id="other gid"),
+        pytest.param(GOOD, replace(HOST, name_of_gid="docker"), "group docker", "free on all", id="gid taken"),
         pytest.param(replace(GOOD, ca_bundle="/no.pem"), HOST, "/no.pem", "copy", id="no CA file"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.membership import Group, plan
 
 TEAM = Group(name="team", gid=851, members=frozenset({"alice"}))

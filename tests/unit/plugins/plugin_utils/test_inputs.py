@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.selfhosted.mlflow.plugins.plugin_utils.inputs import unknown_inputs
 
 OPTIONS = ("mlflow_server_port", "mlflow_server_workers", "mlflow_server_bind_address")
