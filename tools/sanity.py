@@ -107,6 +107,7 @@ def main(arguments: list[str]) -> int:
             print(f"sanity: no Python {wanted} here, so nothing is compiled and imported by it")
         else:
             runs.append((target.parent, [*sanity, wanted, "--test", "compile", "--test", "import"]))
+    codes = []
     for directory, command in runs:
         environment = {
             **os.environ,
@@ -114,9 +115,8 @@ def main(arguments: list[str]) -> int:
             # Forty lines of downloads would bury what a test found.
             "PIP_QUIET": "1",
         }
-        if code := run(command, copied, environment):
-            return code
-    return 0
+        codes.append(run(command, copied, environment))
+    return max(codes)
 
 
 if __name__ == "__main__":

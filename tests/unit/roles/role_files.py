@@ -93,7 +93,8 @@ class Role:
     @property
     def imported_files(self) -> set[str]:
         """The names of the task files that other task files and handlers import or include."""
-        found = (task[key] for _, task in [*self.tasks(), *self.tasks("handlers")] for key in IMPORTS if key in task)
+        tasks = [*self.tasks(), *self.tasks("handlers")]
+        found = (task[key] for _file, task in tasks for key in IMPORTS if key in task)
         return {value["file"] if isinstance(value, dict) else value for value in found}
 
     @property
