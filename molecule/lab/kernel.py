@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the selfhosted.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user-mode kernel of this machine, and what it needs to run on this machine's processor."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.base import LabError, digest, locked, private_directory, run
+
+MEMORY_FILES = Path("/dev/shm")  # guests' memory in a file on a disk would be written to that disk
+_PRELOAD_SOURCE = Path(__file__).with_name("xstate.c")
+_WIDE_STATE_FLAGS = frozenset({"amx_tile", "apx"})
+_FIRST_SOUND_RELEASE = (6, 13)
+
+
+def modules_directory(release: str) -> Path:
+    """Where Debian's user-mode-linux package keeps the modules of its kernel."""
+    return Path("/usr/lib/uml/modules") / release
+
+
+def installed_release() -> str:
+    """Return the release of the installed user-mode kernel.
+
+    :raises LabError: none is installed.
+    """
+    release = run(["linux.uml", "--version"]).stdout.strip()
+    if not modules_directory(release).is_dir():
+        raise LabError(f"no modules for user-mode kernel {release} in {modules_directory(release)}")
+    return release
+
+
+def needs_preload(release: str, cpuinfo: str) -> bool:
+    """Tell whether the processor has registers that a user-mode kernel of this release can't keep.
+
+    :param cpuinfo: the text of /proc/cpuinfo.
+    """
+    match = re.match(r"(\d+)\.(\d+)", release)
+    sound = match is not None and (int(match[1]), int(match[2])) >= _FIRST_SOUND_RELEASE
+    flags = next((line.split(":", 1)[1].split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
+    return not sound and not _WIDE_STATE_FLAGS.isdisjoint(flags)
+
+
+def machine_needs_preload() -> bool:
+    """Ask `needs_preload` about this machine."""
+    return needs_preload(installed_release(), Path("/proc/cpuinfo").read_text())
+
+
+def compiler() -> str | None:
+    """Return a C compiler, if there is one."""
+    return next((path for name in ("cc", "gcc", "tcc", "clang") if (path := shutil.which(name))), None)
+
+
+def _preload(cache: Path) -> Path:
+    """Return the compiled xstate.c, compiling it where absent."""
+    private_directory(cache)
+    library = cache / f"xstate-{digest(_PRELOAD_SOURCE.read_text())}.so"
+    with locked(cache / "xstate.lock", "compiles xstate.c"):
+        if not library.exists():
+            tool = compiler()
+            if not tool:
+                raise LabError("this processor's user-mode Linux needs a C compiler; `python -m lab require uml`")
+            aside = library.with_suffix(".new")
+            run([tool, "-shared", "-fPIC", "-fno-builtin", "-nostdlib", "-o", str(aside), str(_PRELOAD_SOURCE)])
+            aside.rename(library)
+    return library
+
+
+def environment(cache: Path) -> Mapping[str, str]:
+    """Return the environment to run linux.uml in."""
+    values = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(MEMORY_FILES)}
+    if machine_needs_preload():
+        # Bound at once: the small stacks of a user-mode kernel have no room for the dynamic linker.
+        values |= {"LD_PRELOAD": str(_preload(cache)), "LD_BIND_NOW": "1"}
+    return values
