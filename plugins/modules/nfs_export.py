@@ -1,0 +1,278 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the selfhosted.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nfs_export
+short_description: Judge an NFS export, have its directory and its exports file
+version_added: 1.0.0
+author:
+  - The selfhosted.mlflow authors (@selfhosted-mlflow)
+description:
+  - Judges an export as a whole - path, clients, options, and what the host exports already - and fails
+    with everything that stands in the way.
+  - Has the exported directory, with numeric owner and group and a POSIX default ACL that gives the group all
+    rights, so that a client's umask of C(022) locks nobody out. Never recursively, and never a directory
+    that belongs to someone else and is not empty.
+  - Writes an exports file of its own, atomically. Running C(exportfs -ra) is up to a handler.
+options:
+  path:
+    description: Absolute path of the exported directory.
+    type: str
+    required: true
+  clients:
+    description: Host names, addresses, networks, patterns or netgroups, as in C(exports(5\)).
+    type: list
+    elements: str
+    required: true
+  options:
+    description: Options for all clients, without those that have an option of their own here.
+    type: list
+    elements: str
+    default: [rw, sync, no_subtree_check, crossmnt, sec=sys]
+  squash:
+    description: Whose requests are taken for those of the anonymous user, only root's or all.
+    type: str
+    choices: [root_squash, all_squash]
+    default: root_squash
+  anonymous_uid:
+    description: Number of the anonymous user, with O(squash=all_squash).
+    type: int
+    default: 65534
+  anonymous_gid:
+    description: Number of the anonymous group, with O(squash=all_squash).
+    type: int
+    default: 65534
+  fsid:
+    description: UUID that names the file system in the clients' file handles.
+    type: str
+    required: true
+  mount_point_only:
+    description: Export only while O(path) is a mount point, so never the empty directory beneath a lost disk.
+    type: bool
+    default: false
+  allow_everyone:
+    description: Whether V(*) among O(clients) is accepted.
+    type: bool
+    default: false
+  owner_uid:
+    description: Number of the directory's owner. The account need not exist on this host.
+    type: int
+    required: true
+  group_gid:
+    description: Number of the directory's group.
+    type: int
+    required: true
+  mode:
+    description: Permission bits of the directory, an octal number in quotes.
+    type: str
+    default: "2770"
+  default_acl:
+    description: Whether the directory gets the default ACL.
+    type: bool
+    default: true
+  file:
+    description:
+      - The exports file that is ours and has nothing else in it. Others are read for lines about the same directory.
+      - Its name must end in C(.exports) for exportfs to read it.
+    type: path
+    default: /etc/exports.d/mlflow.exports
+  header:
+    description: Comment at the top of O(file), each line beginning with C(#).
+    type: str
+    default: ''
+attributes:
+  check_mode:
+    description: Can predict changes without making them.
+    support: full
+  diff_mode:
+    description: Shows owner, group, mode and default ACL of the directory, and the exports file.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+notes:
+  - Needs root.
+  - Run it with C(check_mode) set to V(true) as a preflight.
+"""
+
+EXAMPLES = r"""
+- name: Export a directory
+  selfhosted.mlflow.nfs_export:
+    path: /srv/mlflow
+    clients: [mlflow.example.org, 10.0.7.0/24]
+    fsid: 5c9d2f0e-6a1b-5d3c-9f4e-2b7a8c1d0e9f
+    owner_uid: 850
+    group_gid: 851
+  notify: Reload the exports
+"""
+
+RETURN = r"""
+reload_needed:
+  description:
+    - Whether the running server has not read O(file) as it is now. That makes the module report a change, so that
+      a handler is notified again after a run that was interrupted before it.
+  returned: always
+  type: bool
+"""
+
+import glob
+import os
+import tempfile
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    bounded,
+    directories,
+    directory_plan,
+    mountinfo,
+    name_service,
+    nfs_exports,
+)
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem, render
+
+_SECONDS = 20.0
+_ETAB = "/var/lib/nfs/etab"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def _modified(path: str) -> Optional[float]:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None
+
+
+def _reload_needed(file: str) -> bool:
+    ours, running = _modified(file), _modified(_ETAB)
+    return ours is not None and running is not None and ours > running
+
+
+def _evidence(wish: nfs_exports.Wish, file: str) -> nfs_exports.Evidence:
+    others = {"/etc/exports", *glob.glob("/etc/exports.d/*.exports")} - {file}
+    names = [client for client in wish.clients if nfs_exports.is_name(client)]
+    return nfs_exports.Evidence(
+        others={name: _read(name) for name in others},
+        ours=_read(file),
+        unknown_names=frozenset(name for name in names if not name_service.addresses(name)),
+        is_mount_point=mountinfo.at(mountinfo.read(), wish.path) is not None,
+        versions=_read("/proc/fs/nfsd/versions"),
+        systemd=os.path.isdir("/run/systemd/system"),
+    )
+
+
+def _write(module: AnsibleModule, file: str, text: str) -> None:
+    os.makedirs(os.path.dirname(file), mode=0o755, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(temporary, 0o644)
+    module.atomic_move(temporary, file)
+
+
+def _directory(
+    wanted: directory_plan.Wanted,
+    check_mode: bool,
+) -> tuple[directory_plan.Found, directory_plan.Plan]:
+    found = directories.inspect(wanted, _SECONDS)
+    if found.network:
+        steps = directory_plan.Plan(
+            wanted.path,
+            problem=Problem(
+                f"{wanted.path} is itself on a share, {found.source}",
+                "an NFS mount can't be exported again with its ownership and locks intact",
+                f"run this role on the host behind {found.source}",
+            ),
+        )
+        return found, steps
+    return found, directory_plan.plan(wanted, found, check_mode)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "str", "required": True},
+            "clients": {"type": "list", "elements": "str", "required": True},
+            "options": {
+                "type": "list",
+                "elements": "str",
+                "default": ["rw", "sync", "no_subtree_check", "crossmnt", "sec=sys"],
+            },
+            "squash": {"type": "str", "choices": ["root_squash", "all_squash"], "default": "root_squash"},
+            "anonymous_uid": {"type": "int", "default": 65534},
+            "anonymous_gid": {"type": "int", "default": 65534},
+            "fsid": {"type": "str", "required": True},
+            "mount_point_only": {"type": "bool", "default": False},
+            "allow_everyone": {"type": "bool", "default": False},
+            "owner_uid": {"type": "int", "required": True},
+            "group_gid": {"type": "int", "required": True},
+            "mode": {"type": "str", "default": "2770"},
+            "default_acl": {"type": "bool", "default": True},
+            "file": {"type": "path", "default": "/etc/exports.d/mlflow.exports"},
+            "header": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params: dict[str, Any] = module.params
+    wish = nfs_exports.Wish(
+        path=params["path"].rstrip("/") or params["path"],
+        clients=tuple(params["clients"]),
+        options=tuple(params["options"]),
+        fsid=params["fsid"],
+        squash=params["squash"],
+        anonymous=(params["anonymous_uid"], params["anonymous_gid"]),
+        mount_point_only=params["mount_point_only"],
+        allow_everyone=params["allow_everyone"],
+    )
+    problems = nfs_exports.judge(wish, _evidence(wish, params["file"]))
+    if problems:
+        module.fail_json(msg=render(problems))
+    wanted = directory_plan.Wanted(
+        path=wish.path,
+        uid=params["owner_uid"],
+        gid=params["group_gid"],
+        mode=int(params["mode"], 8),
+        shared=params["default_acl"],
+    )
+    before = _read(params["file"])
+    line = nfs_exports.render(wish.path, wish.all_options(), wish.clients)
+    after = "".join(f"{part.rstrip()}\n" for part in (params["header"], line) if part)
+    try:
+        found, steps = _directory(wanted, module.check_mode)
+        if steps.problem:
+            module.fail_json(msg=render([steps.problem]))
+        if steps.warning:
+            module.warn(steps.warning)
+        if steps.changes and not module.check_mode:
+            directories.apply(wanted, found, steps, _SECONDS)
+        if before != after and not module.check_mode:
+            _write(module, params["file"], after)
+    except (OSError, bounded.NoAnswerError) as error:
+        module.fail_json(msg=f"{wish.path}: {error}")
+    reload_needed = before != after or _reload_needed(params["file"])
+    diff = [{"before_header": params["file"], "after_header": params["file"], "before": before, "after": after}]
+    if steps.changes:
+        diff.insert(
+            0,
+            {
+                "before": directories.describe(wanted, found, steps, after=False),
+                "after": directories.describe(wanted, found, steps, after=True),
+            },
+        )
+    module.exit_json(changed=steps.changes or reload_needed, reload_needed=reload_needed, diff=diff)
+
+
+if __name__ == "__main__":
+    main()
