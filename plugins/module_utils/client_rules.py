@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable
 from urllib.parse import urlsplit
 
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Account, Known, conflicts
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,10 +36,9 @@ class ClientInputs:
 
 @dataclass(frozen=True)
 class ClientHost:
-    """What the host shows: the group of that name or number, if any, and who is missing."""
+    """What the host shows; ``unknown_users`` are those of the inputs that it doesn't have."""
 
-    gid_of_name: Optional[int]
-    name_of_gid: Optional[str]
+    groups: Known
     unknown_users: tuple[str, ...]
     ca_bundle_readable: bool
 
@@ -104,18 +104,8 @@ def _users(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
             why="only an existing user can be put into a group",
             instead="create the user first or take the name out",
         )
-    if host.gid_of_name is not None and host.gid_of_name != inputs.shared_gid:
-        yield Problem(
-            found=f"group {inputs.shared_group} has gid {host.gid_of_name} on this host, not {inputs.shared_gid}",
-            why="NFS compares numbers, so its members couldn't write the share; and files carry the old number",
-            instead=f"set mlflow_shared_gid to {host.gid_of_name} on all hosts, or renumber the group yourself",
-        )
-    if host.gid_of_name is None and host.name_of_gid is not None:
-        yield Problem(
-            found=f"gid {inputs.shared_gid} belongs to the group {host.name_of_gid}",
-            why="the members of that group would own MLflow's artifacts",
-            instead="set mlflow_shared_gid to a number that is free on all hosts of the share",
-        )
+    group = Account("group", inputs.shared_group, inputs.shared_gid, "mlflow_shared_group", "mlflow_shared_gid")
+    yield from conflicts([group], users=Known({}, {}), groups=host.groups)
 
 
 def _ca_bundle(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:

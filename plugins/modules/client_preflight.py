@@ -87,9 +87,10 @@ import grp
 import os
 import pwd
 from dataclasses import asdict
-from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Known
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules import (
     ClientHost,
     ClientInputs,
@@ -98,18 +99,10 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules imp
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
 
 
-def _gid_of(name: str) -> Optional[int]:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        return None
-
-
-def _name_of(gid: int) -> Optional[str]:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return None
+def _groups() -> Known:
+    """Return this host's groups as its name service lists them."""
+    known = grp.getgrall()
+    return Known({group.gr_name: group.gr_gid for group in known}, {group.gr_gid: group.gr_name for group in known})
 
 
 def _is_user(name: str) -> bool:
@@ -123,8 +116,7 @@ def _is_user(name: str) -> bool:
 def _look(inputs: ClientInputs) -> ClientHost:
     """Gather what the rules need to know of this host."""
     return ClientHost(
-        gid_of_name=_gid_of(inputs.shared_group),
-        name_of_gid=_name_of(inputs.shared_gid),
+        groups=_groups(),
         unknown_users=tuple(user for user in inputs.users if not _is_user(user)),
         ca_bundle_readable=os.path.isfile(inputs.ca_bundle) and os.access(inputs.ca_bundle, os.R_OK),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Known
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules import (
     ClientHost,
     ClientInputs,
@@ -13,14 +14,14 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules imp
 )
 
 GOOD = ClientInputs(tracking_uri="http://mlflow:5000", shared_group="mlflow-users", shared_gid=851)
-HOST = ClientHost(gid_of_name=None, name_of_gid=None, unknown_users=(), ca_bundle_readable=False)
+HOST = ClientHost(groups=Known({}, {}), unknown_users=(), ca_bundle_readable=False)
 
 
 @pytest.mark.parametrize(
     ("inputs", "host"),
     [
         pytest.param(GOOD, HOST, id="untouched host"),
-        pytest.param(GOOD, replace(HOST, gid_of_name=851, name_of_gid="mlflow-users"), id="second run"),
+        pytest.param(GOOD, replace(HOST, groups=Known({"mlflow-users": 851}, {851: "mlflow-users"})), id="second run"),
         pytest.param(replace(GOOD, umask="0002"), HOST, id="umask"),
         pytest.param(replace(GOOD, umask="002"), HOST, id="short umask"),
         pytest.param(replace(GOOD, tracking_uri="https://mlflow/team"), HOST, id="prefix"),
@@ -64,8 +65,20 @@ def test_right_inputs_pass(inputs: ClientInputs, host: ClientHost) -> None:
             "create",
             id="no such user",
         ),
-        pytest.param(GOOD, replace(HOST, gid_of_name=900), "gid 900", "mlflow_shared_gid to 900", id="other gid"),
-        pytest.param(GOOD, replace(HOST, name_of_gid="docker"), "group docker", "free on all", id="gid taken"),
+        pytest.param(
+            GOOD,
+            replace(HOST, groups=Known({"mlflow-users": 900}, {900: "mlflow-users"})),
+            "number 900",
+            "mlflow_shared_gid: 900",
+            id="other gid",
+        ),
+        pytest.param(
+            GOOD,
+            replace(HOST, groups=Known({"docker": 851}, {851: "docker"})),
+            "group docker",
+            "free on all",
+            id="gid taken",
+        ),
         pytest.param(replace(GOOD, ca_bundle="/no.pem"), HOST, "/no.pem", "copy", id="no CA file"),
     ],
 )

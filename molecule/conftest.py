@@ -1,0 +1,41 @@
+"""What the tests of all scenarios share: the hosts, the server's address, the run that was logged."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+from testinfra.utils.ansible_runner import AnsibleRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def inventory() -> AnsibleRunner:
+    return AnsibleRunner(os.environ["MOLECULE_INVENTORY_FILE"])
+
+
+@pytest.fixture(scope="session")
+def server(inventory: AnsibleRunner) -> Host:
+    (name,) = inventory.get_hosts("mlflow_server")
+    return inventory.get_host(name)
+
+
+@pytest.fixture(scope="session")
+def server_address(server: Host) -> str:
+    """An address at which this machine reaches the server."""
+    (address,) = (found for found in server.interface("eth0").addresses if ":" not in found)
+    return str(address)
+
+
+@pytest.fixture(scope="session")
+def logged() -> dict[str, Any]:
+    """The run that a user logged before the server was rebooted."""
+    kept = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "logged.json"
+    run: dict[str, Any] = json.loads(kept.read_text())
+    return run

@@ -1,0 +1,58 @@
+"""What the server's REST API says of a run, asked without MLflow's own client.
+
+The client's view proves nothing: with a local directory in the share's place it
+lists files that the server never got.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+_TIMEOUT = 30.0
+# The hosts of a lab are always reached directly, whatever proxy this machine uses.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the server knows it; ``metrics`` are the last values."""
+
+    run_id: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def _get(base_url: str, path: str, **query: str) -> dict[str, Any]:
+    url = f"{base_url.rstrip('/')}/api/2.0/mlflow/{path}?{urllib.parse.urlencode(query)}"
+    with _DIRECT.open(url, timeout=_TIMEOUT) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def get_run(base_url: str, run_id: str) -> Run:
+    """Return the run, or raise urllib.error.HTTPError (404: the server has no such run)."""
+    run = _get(base_url, "runs/get", run_id=run_id)["run"]
+    data = run["data"]
+    return Run(
+        run_id=run["info"]["run_id"],
+        status=run["info"]["status"],
+        params={item["key"]: item["value"] for item in data.get("params", [])},
+        metrics={item["key"]: item["value"] for item in data.get("metrics", [])},
+    )
+
+
+def list_artifacts(base_url: str, run_id: str, path: str = "") -> dict[str, int]:
+    """Return the size in bytes of each file of the run's artifacts, by its path, with all directories."""
+    query = {"run_id": run_id, **({"path": path} if path else {})}
+    sizes: dict[str, int] = {}
+    for item in _get(base_url, "artifacts/list", **query).get("files", []):
+        if item["is_dir"]:
+            sizes.update(list_artifacts(base_url, run_id, item["path"]))
+        else:
+            sizes[item["path"]] = int(item.get("file_size", 0))
+    return sizes
