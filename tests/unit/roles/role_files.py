@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,11 @@ Task = dict[str, Any]
 
 def names_read(template: str) -> set[str]:
     """Return the names of ours that a Jinja template reads, not those its text mentions."""
-    read = {node.name for node in _JINJA.parse(template).find_all(nodes.Name) if node.ctx == "load"}
+    with warnings.catch_warnings():
+        # Jinja complains of regular expressions in strings, whose backslashes Ansible doubles first.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tree = _JINJA.parse(template)
+    read = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"}
     return {name for name in read if _OWN.fullmatch(name)}
 
 

@@ -51,7 +51,7 @@ def is_template(value: Any) -> bool:
 
 def description(option: dict[str, Any]) -> str:
     text = option.get("description", "")
-    return " ".join(text) if isinstance(text, list) else str(text)
+    return " ".join(map(str, text)) if isinstance(text, list) else str(text)
 
 
 def test_has_the_rooms_of_the_house(role: Role) -> None:
@@ -89,10 +89,13 @@ def test_documented_defaults_are_the_real_ones(role: Role) -> None:
 def test_default_values_are_of_the_documented_type(role: Role) -> None:
     wrong = {}
     for name, value in role.defaults.items():
-        option = role.options.get(name, {})
-        wanted = PYTHON_TYPES.get(option.get("type", ""), object)
-        fits = is_template(value) or (isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)))
-        if not fits or (not is_template(value) and "choices" in option and value not in option["choices"]):
+        option = role.options.get(name)
+        if option is None or is_template(value):
+            continue
+        wanted = PYTHON_TYPES[option["type"]]
+        # To Python a bool is an int.
+        fits = isinstance(value, wanted) and isinstance(value, bool) <= (wanted is bool)
+        if not fits or value not in option.get("choices", [value]):
             wrong[name] = value
     assert wrong == {}
 
