@@ -29,11 +29,13 @@ def server_path(root: str, artifact_uri: str) -> str:
     raise LabError(f"the run's artifacts are at {artifact_uri}, not below {root}")
 
 
-def prove_run(logged: Mapping[str, Any], url: str, root: str, on_server: OnServer) -> str:
+def prove_run(logged: Mapping[str, Any], url: str, root: str, on_server: OnServer, user: str = "mlflow") -> str:
     """Prove that a run and all its files arrived, and say in a line what was proved.
 
     :param logged: what molecule/shared/log_run.py printed on the client.
     :param url: the server's address as this machine reaches it.
+    :param root: the directory that holds all artifacts on the server.
+    :param user: the account the server runs as.
     :raises LabError: something is missing or different.
     """
     seen = get_run(url, logged["run_id"])
@@ -44,7 +46,7 @@ def prove_run(logged: Mapping[str, Any], url: str, root: str, on_server: OnServe
         raise LabError(f"the client logged {sorted(logged['files'])}, the server lists {sorted(sizes)}")
     directory, names = server_path(root, logged["artifact_uri"]), list(logged["files"])
     # As the service user: a file that only root can read is lost to MLflow.
-    command = ["runuser", "-u", "mlflow", "--", "sha256sum", *(f"{directory}/{name}" for name in names)]
+    command = ["runuser", "-u", user, "--", "sha256sum", *(f"{directory}/{name}" for name in names)]
     digests = [line.split()[0].lstrip("\\") for line in on_server(command).splitlines()]
     if dict(zip(names, digests, strict=True)) != logged["files"]:
         raise LabError(f"the files below {directory} on the server are not what the client logged")

@@ -15,7 +15,7 @@ from lab.outcomes import prove_run, server_path
 from lab.tracking import list_artifacts
 
 ROOT = "/mnt/mlflow"
-SCRIPT = Path(__file__).parents[2] / "shared/log_run.py"
+SCRIPT = Path(__file__).parents[3] / "shared/log_run.py"
 
 
 def log_run(client: Host, user: str, experiment: str) -> dict[str, Any]:
