@@ -109,12 +109,7 @@ def main(arguments: list[str]) -> int:
             runs.append((target.parent, [*sanity, wanted, "--test", "compile", "--test", "import"]))
     codes = []
     for directory, command in runs:
-        environment = {
-            **os.environ,
-            "PATH": search_path(directory, os.environ["PATH"]),
-            # Forty lines of downloads would bury what a test found.
-            "PIP_QUIET": "1",
-        }
+        environment = {**os.environ, "PATH": search_path(directory, os.environ["PATH"])}
         codes.append(run(command, copied, environment))
     return max(codes)
 
