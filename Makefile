@@ -17,7 +17,8 @@ export ANSIBLE_LINT_NODEPS := 1
 export MOLECULE_GLOB := molecule/*/molecule.yml
 demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
 
-.PHONY: help venv demo demo-down demo-ssh test lint sanity newest importer unit molecule bench locks changelog build
+.PHONY: help venv demo demo-down demo-ssh test lint yamllint ruff mypy antsibull-changelog ansible-lint \
+    unit sanity newest importer molecule bench build changelog locks
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -63,12 +64,23 @@ demo-ssh: $(VENV)/.demo ## Log in to a host of the demo: HOST=nas, server or cli
 test: lint sanity newest ## Everything: lint, sanity, unit tests, scenarios
 	pytest --exitfirst --durations=10 tests/unit tests/scenarios
 
-lint: venv ## Style and types of everything, offline
+LINTERS := yamllint ruff mypy antsibull-changelog ansible-lint
+lint: $(LINTERS) ## Style and types of everything, offline (make -k lint: all that is wrong)
+
+yamllint: venv
 	yamllint --strict .
+
+ruff: venv
 	ruff check --quiet
 	ruff format --check --quiet
+
+mypy: venv
 	mypy $(COLLECTION)/plugins tools molecule tests $(wildcard bench)
+
+antsibull-changelog: venv
 	antsibull-changelog lint
+
+ansible-lint: venv
 	ansible-lint --offline
 
 unit: venv ## Unit tests, for which no host is needed
