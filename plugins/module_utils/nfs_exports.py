@@ -128,11 +128,15 @@ def is_name(client: str) -> bool:
     """Whether a client is a host name, which has to be resolved, not an address, a pattern or a netgroup."""
     if client.startswith("@") or any(character in client for character in "*?[/"):
         return False
+    return not _is_address(client)
+
+
+def _is_address(client: str) -> bool:
     try:
         ipaddress.ip_address(client)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _judge_clients(wish: Wish, evidence: Evidence) -> list[Problem]:
@@ -245,3 +249,22 @@ def judge(wish: Wish, evidence: Evidence) -> list[Problem]:
         why = "the NFS server is run by systemd here"
         problems.append(Problem("this host was not booted by systemd", why, "export the share by your own means"))
     return problems
+
+
+#: Options that the server's own table shows as they were written.
+_SHOWN_OPTIONS = frozenset(("rw", "ro", "sync", "async", "crossmnt", "no_subtree_check", "root_squash", "all_squash"))
+
+
+def is_exported(wish: Wish, table: str) -> bool:
+    """Whether the running server's table (/var/lib/nfs/etab) has the export as it is wanted.
+
+    Names stand there in the resolver's form, so only plain addresses are looked for one by one.
+    """
+    found = [client for export in parse(table) if export.path == wish.path for client in export.clients]
+    wanted = {option for option in wish.all_options() if option in _SHOWN_OPTIONS or option.startswith("fsid=")}
+    addresses = {client for client in wish.clients if _is_address(client)}
+    return (
+        bool(found)
+        and addresses <= {client.name for client in found}
+        and all(wanted <= set(client.options) for client in found)
+    )

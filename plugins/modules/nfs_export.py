@@ -113,7 +113,7 @@ EXAMPLES = r"""
 RETURN = r"""
 reload_needed:
   description:
-    - Whether the running server has not read O(file) as it is now. That makes the module report a change, so that
+    - Whether the running server does not export what O(file) says. That makes the module report a change, so that
       a handler is notified again after a run that was interrupted before it.
   returned: always
   type: bool
@@ -122,7 +122,7 @@ reload_needed:
 import glob
 import os
 import tempfile
-from typing import Any, Optional
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -148,16 +148,8 @@ def _read(path: str) -> str:
         return ""
 
 
-def _modified(path: str) -> Optional[float]:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return None
-
-
-def _reload_needed(file: str) -> bool:
-    ours, running = _modified(file), _modified(_ETAB)
-    return ours is not None and running is not None and ours > running
+def _is_serving() -> bool:
+    return _read("/proc/fs/nfsd/threads").strip() not in ("", "0")
 
 
 def _evidence(wish: nfs_exports.Wish, file: str) -> nfs_exports.Evidence:
@@ -261,7 +253,7 @@ def main() -> None:
             _write(module, params["file"], after)
     except (OSError, bounded.NoAnswerError) as error:
         module.fail_json(msg=f"{wish.path}: {error}")
-    reload_needed = before != after or _reload_needed(params["file"])
+    reload_needed = before != after or (_is_serving() and not nfs_exports.is_exported(wish, _read(_ETAB)))
     diff = [{"before_header": params["file"], "after_header": params["file"], "before": before, "after": after}]
     if steps.changes:
         diff.insert(
