@@ -34,6 +34,14 @@ def server_address(server: Host) -> str:
 
 
 @pytest.fixture(scope="session")
+def url(inventory: AnsibleRunner, server_address: str) -> str:
+    """The server's address as this machine reaches it."""
+    (name,) = inventory.get_hosts("mlflow_server")
+    given = inventory.get_variables(name)
+    return f"http://{server_address}:{given.get('lab_port', 5000)}{given.get('lab_prefix', '')}"
+
+
+@pytest.fixture(scope="session")
 def logged() -> dict[str, Any]:
     """The run that a user logged before the server was rebooted."""
     kept = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "logged.json"

@@ -14,22 +14,21 @@ from lab.outcomes import prove_run
 ROOT = "/data/mlflow/artifacts"
 
 
-def prove(logged: dict[str, Any], server: Host, address: str) -> None:
-    url = f"http://{address}:8080/ml"
+def prove(logged: dict[str, Any], server: Host, url: str) -> None:
     prove_run(logged, url, ROOT, lambda argv: str(server.check_output(shlex.join(argv))), user="svc-ml")
 
 
-def test_run_logged_before_the_reboot_is_still_whole(logged: dict[str, Any], server: Host, server_address: str) -> None:
+def test_run_logged_before_the_reboot_is_still_whole(logged: dict[str, Any], server: Host, url: str) -> None:
     assert logged["artifact_uri"].startswith("mlflow-artifacts:/")
-    prove(logged, server, server_address)
+    prove(logged, server, url)
 
 
-def test_new_run_arrives(server: Host, server_address: str) -> None:
+def test_new_run_arrives(server: Host, url: str) -> None:
     script = (Path(__file__).parents[3] / "shared/log_run.py").read_text()
     argv = "runuser --login alice --command '/data/mlflow/app/current/bin/python - after 1'"
     printed = server.check_output(f"cat <<'SCRIPT' | {argv}\n{script}\nSCRIPT")
 
-    prove(json.loads(printed.splitlines()[-1]), server, server_address)
+    prove(json.loads(printed.splitlines()[-1]), server, url)
 
 
 def test_nothing_of_ours_is_outside_its_directories(server: Host) -> None:

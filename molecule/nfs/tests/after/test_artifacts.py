@@ -32,28 +32,28 @@ def client(request: pytest.FixtureRequest, inventory: AnsibleRunner) -> Host:
     return inventory.get_host(request.param)
 
 
-def prove(logged: dict[str, Any], server: Host, address: str) -> None:
-    prove_run(logged, f"http://{address}:5000", ROOT, lambda argv: str(server.check_output(shlex.join(argv))))
+def prove(logged: dict[str, Any], server: Host, url: str) -> None:
+    prove_run(logged, url, ROOT, lambda argv: str(server.check_output(shlex.join(argv))))
 
 
-def test_run_logged_before_the_reboot_is_still_whole(logged: dict[str, Any], server: Host, server_address: str) -> None:
-    prove(logged, server, server_address)
+def test_run_logged_before_the_reboot_is_still_whole(logged: dict[str, Any], server: Host, url: str) -> None:
+    prove(logged, server, url)
 
 
-def test_run_arrives_from_each_client(client: Host, server: Host, server_address: str) -> None:
+def test_run_arrives_from_each_client(client: Host, server: Host, url: str) -> None:
     logged = log_run(client, "alice", "alices")
 
     assert logged["artifact_uri"].startswith(f"{ROOT}/")
-    prove(logged, server, server_address)
+    prove(logged, server, url)
 
 
-def test_colleague_logs_into_an_experiment_made_by_another(client: Host, server: Host, server_address: str) -> None:
+def test_colleague_logs_into_an_experiment_made_by_another(client: Host, server: Host, url: str) -> None:
     log_run(client, "alice", "shared")
 
-    prove(log_run(client, "bob", "shared"), server, server_address)
+    prove(log_run(client, "bob", "shared"), server, url)
 
 
-def test_colleague_adds_a_file_to_a_run_made_with_umask_022(client: Host, server_address: str) -> None:
+def test_colleague_adds_a_file_to_a_run_made_with_umask_022(client: Host, url: str) -> None:
     run = log_run(client, "alice", "shared")
     script = f"import mlflow; mlflow.MlflowClient().log_text({run['run_id']!r}, 'seen', 'result/model/bobs.txt')"
 
@@ -62,7 +62,7 @@ def test_colleague_adds_a_file_to_a_run_made_with_umask_022(client: Host, server
         f"runuser --login bob --command {shlex.quote('/opt/mlflow-client/current/bin/python -c ' + shlex.quote(script))}"
     )
 
-    assert "result/model/bobs.txt" in list_artifacts(f"http://{server_address}:5000", run["run_id"])
+    assert "result/model/bobs.txt" in list_artifacts(url, run["run_id"])
 
 
 def test_service_can_remove_what_a_user_wrote(client: Host, server: Host) -> None:
