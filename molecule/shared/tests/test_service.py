@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import urllib.error
-import urllib.request
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 from testinfra.host import Host
-
-from lab.tracking import DIRECT
 
 
 def ask(url: str, host: str | None = None) -> int:
