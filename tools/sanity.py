@@ -98,7 +98,6 @@ def main(arguments: list[str]) -> int:
     script = PIP_VERSION.format(python=own)
     version = subprocess.run([str(python), "-c", script], check=True, capture_output=True, text=True)
     lay_stand_in(python, version.stdout.strip())
-    copied = stage.copy()
     sanity = [str(binaries / "ansible-test"), "sanity", "--color", "no", "--python"]
     runs = [(binaries, [*sanity, own])]
     for wanted in arguments[1:]:
@@ -108,9 +107,11 @@ def main(arguments: list[str]) -> int:
         else:
             runs.append((target.parent, [*sanity, wanted, "--test", "compile", "--test", "import"]))
     codes = []
-    for directory, command in runs:
-        environment = {**os.environ, "PATH": search_path(directory, os.environ["PATH"])}
-        codes.append(run(command, copied, environment))
+    with tempfile.TemporaryDirectory(dir=stage.COPIED.parent) as scratch:
+        copied = stage.copy(collections=Path(scratch))
+        for directory, command in runs:
+            environment = {**os.environ, "PATH": search_path(directory, os.environ["PATH"])}
+            codes.append(run(command, copied, environment))
     return max(codes)
 
 
