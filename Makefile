@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 NEWEST := .venv-newest
 COLLECTION := .cache/collections/ansible_collections/selfhosted/mlflow
+FETCHED := .cache/collections/fetched.txt
 DIST := .cache/dist
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -31,17 +32,21 @@ help: ## Show what can be made
 $(VENV)/.demo: requirements/demo.txt requirements/uv.txt tools/bootstrap.py
 	@echo "installing requirements/demo.txt into $(VENV)"
 	@$(PYTHON) tools/bootstrap.py $(VENV) requirements/demo.txt
-	@$(VENV)/bin/python -m tools.stage link >/dev/null
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/uv.txt requirements/collections.txt \
-    tools/bootstrap.py tools/fetch_collections.py
+$(VENV)/.test: requirements/test.txt requirements/uv.txt tools/bootstrap.py
 	@echo "installing requirements/test.txt into $(VENV)"
 	@$(PYTHON) tools/bootstrap.py $(VENV) requirements/test.txt --exact
+	@touch $@
+
+$(FETCHED): requirements/collections.txt tools/fetch_collections.py | $(VENV)/.demo
 	@$(VENV)/bin/python -m tools.fetch_collections
 	@touch $@
 
-venv: $(VENV)/.test ## Make .venv with all the tools, from the locked requirements
+$(COLLECTION): | $(VENV)/.demo
+	@$(VENV)/bin/python -m tools.stage link >/dev/null
+
+venv: $(VENV)/.test $(FETCHED) ## Make .venv with all the tools, from the locked requirements
 
 # $(call with_newest,COMMAND) runs COMMAND after making an environment with the newest ansible-core.
 define with_newest
@@ -52,7 +57,7 @@ endef
 
 # --- the demo ----------------------------------------------------------------
 
-demo: $(VENV)/.demo ## Deploy on three throwaway hosts and prove it (LAB=docker: without a kernel of their own)
+demo: $(VENV)/.demo $(if $(filter docker,$(LAB)),$(FETCHED)) | $(COLLECTION) ## Deploy on three throwaway hosts and prove it (LAB=docker: without a kernel of their own)
 	@$(demo) up
 
 demo-down: $(VENV)/.demo ## Remove everything the demo made
