@@ -101,7 +101,8 @@ newest: venv ## Sanity and unit tests with the newest ansible-core, where its Py
 	$(call with_newest,python -m tools.sanity $(NEWEST) && $(NEWEST)/bin/python -m pytest tests/unit)
 
 importer: build ## Import the built tarball as Galaxy would
-	python -m galaxy_importer.main $(DIST)/selfhosted-mlflow-*.tar.gz
+	python -m galaxy_importer.main $(DIST)/selfhosted-mlflow-*.tar.gz | tee $(DIST)/importer.log
+	@! grep '^WARNING' $(DIST)/importer.log
 
 molecule: venv ## Molecule scenarios, all of them or SCENARIO="default nfs"
 	pytest tests/scenarios --durations=0 $(addprefix --scenario=,$(SCENARIO))
