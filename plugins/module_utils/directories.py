@@ -106,18 +106,19 @@ def apply(wanted: Wanted, found: Found, steps: Plan, seconds: float) -> None:
     bounded.run(lambda: _apply(wanted, steps), seconds, owner)
 
 
-def describe(wanted: Wanted, found: Found, steps: Plan, after: bool) -> str:
+def _line(wanted: Wanted, found: Found, steps: Plan, after: bool) -> str:
     """Return one line of a diff for a directory, as it is or as it will be."""
-    if steps.later:
-        return f"{wanted.path} (on a share that is mounted later)\n"
-    if after and steps.changes:
-        text = f"{wanted.uid}:{wanted.gid} {wanted.mode:04o}"
-        acl = posix_acl.to_text(posix_acl.with_group_write(found.acl or b"")) if steps.acl else ""
-    elif found.kind == "missing":
+    if not after and found.kind == "missing":
         return f"{wanted.path} missing\n"
-    else:
-        text = f"{found.uid}:{found.gid} {found.mode:04o}"
-        acl = posix_acl.to_text(found.acl or b"")
-    if not steps.acl:
-        acl = ""
-    return f"{wanted.path} {text}{' default ' + acl if acl else ''}\n"
+    owner, acl = (f"{found.uid}:{found.gid} {found.mode:04o}", found.acl or b"")
+    if after:
+        owner, acl = (f"{wanted.uid}:{wanted.gid} {wanted.mode:04o}", posix_acl.with_group_write(acl))
+    return f"{wanted.path} {owner}{f' default {posix_acl.to_text(acl)}' if steps.acl else ''}\n"
+
+
+def diff(changes: list[tuple[Wanted, Found, Plan]]) -> dict[str, str]:
+    """Return the directories that change, before and after, for Ansible to show."""
+    return {
+        "before": "".join(_line(*item, after=False) for item in changes if item[2].changes),
+        "after": "".join(_line(*item, after=True) for item in changes if item[2].changes),
+    }

@@ -17,7 +17,8 @@ description:
   - Has the exported directory, with numeric owner and group and a POSIX default ACL that gives the group all
     rights, so that a client's umask of C(022) locks nobody out. Never recursively, and never a directory
     that belongs to someone else and is not empty.
-  - Writes an exports file of its own, atomically. Running C(exportfs -ra) is up to a handler.
+  - Writes an exports file and a settings file of its own, atomically. Making the running server read them is up
+    to handlers.
 options:
   path:
     description: Absolute path of the exported directory.
@@ -80,8 +81,19 @@ options:
       - Its name must end in C(.exports) for exportfs to read it.
     type: path
     default: /etc/exports.d/mlflow.exports
+  manage_gids:
+    description:
+      - Whether the server looks up a user's groups in its own accounts, as C(manage-gids) in C(nfs.conf(5\)) says.
+      - Otherwise it believes the client, which tells 16 groups at most. Distributions switch it on; then a user whom
+        the NAS doesn't know is in no group there, and can't enter a directory that is open to a group.
+    type: bool
+    default: false
+  settings_file:
+    description: The file of ours that says so, and that is read together with C(nfs.conf(5\)).
+    type: path
+    default: /etc/nfs.conf.d/mlflow.conf
   header:
-    description: Comment at the top of O(file), each line beginning with C(#).
+    description: Comment at the top of both files, each line beginning with C(#).
     type: str
     default: ''
 attributes:
@@ -122,6 +134,7 @@ reload_needed:
 import glob
 import os
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -165,13 +178,40 @@ def _evidence(wish: nfs_exports.Wish, file: str) -> nfs_exports.Evidence:
     )
 
 
-def _write(module: AnsibleModule, file: str, text: str) -> None:
-    os.makedirs(os.path.dirname(file), mode=0o755, exist_ok=True)
+@dataclass(frozen=True)
+class _File:
+    """A file that isn't as it should be."""
+
+    path: str
+    before: str
+    after: str
+
+    def diff(self) -> dict[str, str]:
+        return {"before_header": self.path, "after_header": self.path, "before": self.before, "after": self.after}
+
+
+def _files(params: dict[str, Any], wish: nfs_exports.Wish) -> list[_File]:
+    """Return those of our files that have to be written."""
+    contents = {
+        params["file"]: nfs_exports.render(wish.path, wish.all_options(), wish.clients),
+        params["settings_file"]: f"[mountd]\nmanage-gids={'y' if params['manage_gids'] else 'n'}",
+    }
+    files = []
+    for path, body in contents.items():
+        text = "".join(f"{part.rstrip()}\n" for part in (params["header"], body) if part)
+        before = _read(path)
+        if text != before:
+            files.append(_File(path, before, text))
+    return files
+
+
+def _write(module: AnsibleModule, file: _File) -> None:
+    os.makedirs(os.path.dirname(file.path), mode=0o755, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
+        stream.write(file.after)
     os.chmod(temporary, 0o644)
-    module.atomic_move(temporary, file)
+    module.atomic_move(temporary, file.path)
 
 
 def _directory(
@@ -213,6 +253,8 @@ def main() -> None:
             "mode": {"type": "str", "default": "2770"},
             "default_acl": {"type": "bool", "default": True},
             "file": {"type": "path", "default": "/etc/exports.d/mlflow.exports"},
+            "manage_gids": {"type": "bool", "default": False},
+            "settings_file": {"type": "path", "default": "/etc/nfs.conf.d/mlflow.conf"},
             "header": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
@@ -238,9 +280,7 @@ def main() -> None:
         mode=int(params["mode"], 8),
         shared=params["default_acl"],
     )
-    before = _read(params["file"])
-    line = nfs_exports.render(wish.path, wish.all_options(), wish.clients)
-    after = "".join(f"{part.rstrip()}\n" for part in (params["header"], line) if part)
+    files = _files(params, wish)
     try:
         found, steps = _directory(wanted, module.check_mode)
         if steps.problem:
@@ -249,21 +289,16 @@ def main() -> None:
             module.warn(steps.warning)
         if steps.changes and not module.check_mode:
             directories.apply(wanted, found, steps, _SECONDS)
-        if before != after and not module.check_mode:
-            _write(module, params["file"], after)
+        for file in files if not module.check_mode else ():
+            _write(module, file)
     except (OSError, bounded.NoAnswerError) as error:
         module.fail_json(msg=f"{wish.path}: {error}")
-    reload_needed = before != after or (_is_serving() and not nfs_exports.is_exported(wish, _read(_ETAB)))
-    diff = [{"before_header": params["file"], "after_header": params["file"], "before": before, "after": after}]
-    if steps.changes:
-        diff.insert(
-            0,
-            {
-                "before": directories.describe(wanted, found, steps, after=False),
-                "after": directories.describe(wanted, found, steps, after=True),
-            },
-        )
-    module.exit_json(changed=steps.changes or reload_needed, reload_needed=reload_needed, diff=diff)
+    reload_needed = bool(files) or (_is_serving() and not nfs_exports.is_exported(wish, _read(_ETAB)))
+    module.exit_json(
+        changed=steps.changes or reload_needed,
+        reload_needed=reload_needed,
+        diff=[directories.diff([(wanted, found, steps)]), *(file.diff() for file in files)],
+    )
 
 
 if __name__ == "__main__":

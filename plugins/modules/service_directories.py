@@ -268,10 +268,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(changes),
         missing=_missing(accounts, users, groups, module.params["member"]),
-        diff={
-            "before": "".join(directories.describe(*item, after=False) for item in changes),
-            "after": "".join(directories.describe(*item, after=True) for item in changes),
-        },
+        diff=directories.diff(changes),
     )
 
 
