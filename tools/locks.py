@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the selfhosted.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,7 +6,7 @@
 Every ``roles/*/files/locks/NAME.in`` becomes ``NAME-py3.X.txt`` for each supported
 Python, resolved by uv for Linux and written without index addresses or comments:
 
-    python tools/locks.py [NAME.in ...]
+    python -m tools.locks [NAME.in ...]
 
 A lock holds only the hashes of what its Python can install on Linux (x86_64 and
 aarch64), so it stays readable and any other file is refused.
@@ -20,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -47,12 +47,9 @@ def resolve(source: Path, python: str, platform: str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch, "pylock.toml")
-        subprocess.run(
-            ("uv", "pip", "compile", "--quiet", "--generate-hashes")
-            + ("--python-version", python, "--python-platform", platform)
-            + ("--output-file", str(output), str(source)),
-            check=True,
-        )
+        environment = ("--python-version", python, "--python-platform", platform)
+        command = ("uv", "pip", "compile", "--quiet", "--generate-hashes", *environment)
+        subprocess.run((*command, "--output-file", str(output), str(source)), check=True)
         return tomllib.loads(output.read_text())
 
 
