@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import host, operations, spec, state
+from lab import docker, host, operations, requirements, spec, state
 from lab.base import LabError, Places, Progress
 
 
@@ -39,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
     command("status", "say what is up").add_argument("lab", nargs="?")
     command("inventory", "print the path of the Ansible inventory", "lab")
     command("image", "build a disk image where absent and print its path", "name")
+    docker_image = command("docker-image", "make a Docker image with systemd from Debian's packages", "tag")
+    docker_image.add_argument("--suite", default="bookworm", help="Debian's name of the release (default: bookworm)")
+    engine = command("docker-engine", "start a Docker engine where none answers")
+    engine.add_argument("--stop", action="store_true", help="stop it again, if it was started so")
+    command("docker-ready", f"install and start Docker where needed; build an image named {docker.OWN_PREFIX}…", "tag")
+    require = command("require", "install the Debian packages that a kind of host needs")
+    require.add_argument("group", choices=sorted(requirements.GROUPS))
     return top
 
 
@@ -56,40 +63,58 @@ def _ssh(places: Places, options: argparse.Namespace) -> None:
     os.execvp(argv[0], argv)
 
 
-def run(places: Places, options: argparse.Namespace) -> None:
-    """Do what the command line says.
+def _up(places: Places, options: argparse.Namespace) -> None:
+    try:
+        text = options.spec.read_text()
+    except OSError as error:
+        raise LabError(f"{options.spec}: {error.strerror}") from error
+    name = spec.check_name(options.lab, "lab")
+    lab = operations.up(places, name, spec.parse(text, str(options.spec)), Progress(name))
+    print(lab.directory / "inventory.yml")
 
-    :raises LabError: it can't be done.
-    """
-    if options.command == "up":
-        try:
-            text = options.spec.read_text()
-        except OSError as error:
-            raise LabError(f"{options.spec}: {error.strerror}") from error
-        name = spec.check_name(options.lab, "lab")
-        operations.up(places, name, spec.parse(text, str(options.spec)), Progress(name))
-    elif options.command == "down":
-        _down(places, options)
-    elif options.command == "start":
-        operations.start(places, options.lab, options.host, Progress(options.lab))
-    elif options.command == "power-cut":
-        operations.power_cut(places, options.lab, options.host, Progress(options.lab))
-    elif options.command == "ssh":
-        _ssh(places, options)
-    elif options.command == "status":
-        for name in [options.lab] if options.lab else state.names(places):
-            print(operations.status(operations.existing(places, name)))
-    elif options.command == "inventory":
-        print(operations.existing(places, options.lab).directory / "inventory.yml")
-    elif options.command == "image":
-        print(operations.build_image(places, options.name, Progress(options.name)))
+
+def _status(places: Places, options: argparse.Namespace) -> None:
+    for name in [options.lab] if options.lab else state.names(places):
+        print(operations.status(operations.existing(places, name)))
+
+
+def _docker_engine(places: Places, options: argparse.Namespace) -> None:
+    progress = Progress("docker")
+    if options.stop:
+        docker.stop_engine(places, progress)
+    else:
+        docker.start_engine(places, progress)
+
+
+def _docker_ready(places: Places, options: argparse.Namespace) -> None:
+    progress = Progress("docker")
+    requirements.require("docker", progress)
+    docker.make_ready(places, options.tag, operations.settings(), progress)
+
+
+COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {
+    "up": _up,
+    "down": _down,
+    "start": lambda places, options: operations.start(places, options.lab, options.host, Progress(options.lab)),
+    "power-cut": lambda places, options: operations.power_cut(places, options.lab, options.host, Progress(options.lab)),
+    "ssh": _ssh,
+    "status": _status,
+    "inventory": lambda places, options: print(operations.existing(places, options.lab).directory / "inventory.yml"),
+    "image": lambda places, options: print(operations.build_image(places, options.name, Progress(options.name))),
+    "docker-image": lambda places, options: docker.build_image(
+        places, options.tag, options.suite, operations.settings(), Progress("docker")
+    ),
+    "docker-engine": _docker_engine,
+    "docker-ready": _docker_ready,
+    "require": lambda _places, options: requirements.require(options.group, Progress("require")),
+}
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit status."""
     options = parser().parse_args(argv)
     try:
-        run(Places.from_environment(os.environ), options)
+        COMMANDS[options.command](Places.from_environment(os.environ), options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

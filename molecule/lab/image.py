@@ -21,10 +21,8 @@ from lab.machine import Settings
 
 DISK_BYTES = 8 * 1024**3  # sparse
 BUILD_SECONDS = 900
-PACKAGES = (
-    "ca-certificates", "curl", "dbus", "iproute2", "kmod", "openssh-server", "procps", "python3", "sudo",
-    "systemd-sysv", "udev",
-)  # fmt: skip
+PACKAGES = ("ca-certificates", "curl", "dbus", "iproute2", "procps", "python3", "sudo", "systemd-sysv")
+MACHINE_PACKAGES = ("kmod", "openssh-server", "udev")  # of no use in a container
 # Documentation costs a guest time at each package; a crash of a package installation costs a lab nothing.
 DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
@@ -60,8 +58,12 @@ class Recipe:
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that differ when anything in the recipe differs."""
-        text = json.dumps({**self.__dict__, "files": dict(self.files)}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return fingerprint({**self.__dict__, "files": dict(self.files)})
+
+
+def fingerprint(value: object) -> str:
+    """Return twelve hexadecimal digits that stand for a value JSON can write."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def recipe(suite: str, settings: Settings, kernel_release: str | None) -> Recipe:
@@ -79,7 +81,7 @@ def recipe(suite: str, settings: Settings, kernel_release: str | None) -> Recipe
     return Recipe(
         suite=suite,
         sources=sources,
-        packages=PACKAGES,
+        packages=(*PACKAGES, *MACHINE_PACKAGES) if kernel_release else PACKAGES,
         dpkg=DPKG_OPTIONS,
         apt=('Acquire::Languages "none";', 'APT::Install-Recommends "true";', *settings.apt),
         files=files,

@@ -59,8 +59,9 @@ def connection(lab: Lab, name: str) -> dict[str, object]:
         "ansible_host": lab.host(name).address,
         "ansible_user": "root",
         "ansible_ssh_private_key_file": options["IdentityFile"],
-        "ansible_ssh_args": arguments,
+        "ansible_ssh_common_args": arguments,
         "ansible_ssh_pipelining": True,
+        "ansible_port": 22,
         "ansible_python_interpreter": "/usr/bin/python3",
     }
 

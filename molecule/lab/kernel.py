@@ -35,20 +35,21 @@ def installed_release() -> str:
     return release
 
 
-def needs_preload(release: str, cpuinfo: str) -> bool:
-    """Tell whether the processor has registers that a user-mode kernel of this release can't keep.
-
-    :param cpuinfo: the text of /proc/cpuinfo.
-    """
-    match = re.match(r"(\d+)\.(\d+)", release)
-    sound = match is not None and (int(match[1]), int(match[2])) >= _FIRST_SOUND_RELEASE
+def is_wide(cpuinfo: str) -> bool:
+    """Tell from the text of /proc/cpuinfo whether the processor has more registers than old kernels keep."""
     flags = next((line.split(":", 1)[1].split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
-    return not sound and not _WIDE_STATE_FLAGS.isdisjoint(flags)
+    return not _WIDE_STATE_FLAGS.isdisjoint(flags)
 
 
-def machine_needs_preload() -> bool:
-    """Ask `needs_preload` about this machine."""
-    return needs_preload(installed_release(), Path("/proc/cpuinfo").read_text())
+def processor_is_wide() -> bool:
+    """Ask `is_wide` about this machine."""
+    return is_wide(Path("/proc/cpuinfo").read_text())
+
+
+def keeps_wide_state(release: str) -> bool:
+    """Tell whether a user-mode kernel of that release keeps all registers there may be."""
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return match is not None and (int(match[1]), int(match[2])) >= _FIRST_SOUND_RELEASE
 
 
 def compiler() -> str | None:
@@ -74,7 +75,7 @@ def _preload(cache: Path) -> Path:
 def environment(cache: Path) -> Mapping[str, str]:
     """Return the environment to run linux.uml in."""
     values = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(MEMORY_FILES)}
-    if machine_needs_preload():
+    if processor_is_wide() and not keeps_wide_state(installed_release()):
         # Bound at once: the small stacks of a user-mode kernel have no room for the dynamic linker.
         values |= {"LD_PRELOAD": str(_preload(cache)), "LD_BIND_NOW": "1"}
     return values

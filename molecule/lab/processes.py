@@ -51,6 +51,23 @@ def kill(arguments: Sequence[str], seconds: float = 10) -> bool:
     return any_found
 
 
+def terminate(arguments: Sequence[str], seconds: float) -> bool:
+    """Ask all matching processes to end and wait for it; tell whether there were any.
+
+    :raises LabError: they did not end in time.
+    """
+    found = matching(arguments)
+    for process in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while matching(arguments):
+        if time.monotonic() > deadline:
+            raise LabError(f"processes {found} did not end within {seconds:.0f} s")
+        time.sleep(0.1)
+    return bool(found)
+
+
 def detach(argv: Sequence[str], log: Path, environment: Mapping[str, str], hold_stdin: bool = False) -> None:
     """Start a process that outlives this one, in a session of its own, with its output in `log`.
 
