@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 from urllib.parse import urlsplit
 
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import installation
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Account, Known, conflicts
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
@@ -32,6 +33,7 @@ class ClientInputs:
     ca_bundle: str = ""
     umask: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    library: Optional[installation.Install] = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class ClientHost:
     groups: Known
     unknown_users: tuple[str, ...]
     ca_bundle_readable: bool
+    python: Optional[installation.Interpreter] = None
+    wheelhouse_exists: bool = False
 
 
 def _tracking_uri(inputs: ClientInputs) -> Iterator[Problem]:
@@ -117,9 +121,14 @@ def _ca_bundle(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
         )
 
 
+def _library(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
+    if inputs.library and host.python:
+        yield from installation.problems(inputs.library, host.python, host.wheelhouse_exists)
+
+
 def judge(inputs: ClientInputs, host: ClientHost) -> list[Problem]:
     """Return everything that is wrong, in the order of the README's inputs."""
     of_inputs: tuple[Callable[[ClientInputs], Iterator[Problem]], ...] = (_tracking_uri, _environment, _umask)
-    of_host: tuple[Callable[[ClientInputs, ClientHost], Iterator[Problem]], ...] = (_users, _ca_bundle)
+    of_host: tuple[Callable[[ClientInputs, ClientHost], Iterator[Problem]], ...] = (_users, _ca_bundle, _library)
     problems = [problem for rule in of_inputs for problem in rule(inputs)]
     return problems + [problem for rule in of_host for problem in rule(inputs, host)]

@@ -44,6 +44,39 @@ options:
     description: Further environment variables.
     type: dict
     default: {}
+  library:
+    description: The client library that is to be installed; left out when none is.
+    type: dict
+    suboptions:
+      version:
+        description: The MLflow release.
+        type: str
+        required: true
+      requirements:
+        description: The user's own requirements file on the controller, or V("").
+        type: str
+        default: ""
+      requirements_exist:
+        description: Whether the controller has that file.
+        type: bool
+        default: true
+      locks:
+        description: File names of the locks that ship with the role.
+        type: list
+        elements: str
+        default: []
+      python:
+        description: Absolute path of the interpreter.
+        type: path
+        required: true
+      wheelhouse:
+        description: Directory of wheels on this host, or V("").
+        type: str
+        default: ""
+      keep_releases:
+        description: How many old releases to keep.
+        type: int
+        default: 2
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -66,6 +99,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+python_version:
+  description: Version of the interpreter of O(library), as in the names of the locks.
+  returned: success
+  type: str
+  sample: "3.11"
+packages_missing:
+  description: Whether the operating system's packages for making virtual environments must be installed.
+  returned: success
+  type: bool
 problems:
   description: What is wrong.
   returned: failure
@@ -87,9 +129,11 @@ import grp
 import os
 import pwd
 from dataclasses import asdict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import installation
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Known
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules import (
     ClientHost,
@@ -113,13 +157,46 @@ def _is_user(name: str) -> bool:
     return True
 
 
-def _look(inputs: ClientInputs) -> ClientHost:
+def _interpreter(module: AnsibleModule, install: installation.Install) -> installation.Interpreter:
+    output = ""
+    if os.access(install.python, os.X_OK):
+        output = module.run_command([install.python, "-I", "-c", installation.LOOK])[1]
+    return installation.interpreter(output, install)
+
+
+def _look(module: AnsibleModule, inputs: ClientInputs) -> ClientHost:
     """Gather what the rules need to know of this host."""
+    library = inputs.library
     return ClientHost(
         groups=_groups(),
         unknown_users=tuple(user for user in inputs.users if not _is_user(user)),
         ca_bundle_readable=os.path.isfile(inputs.ca_bundle) and os.access(inputs.ca_bundle, os.R_OK),
+        python=_interpreter(module, library) if library else None,
+        wheelhouse_exists=library is not None and os.path.isdir(library.wheelhouse),
     )
+
+
+_LIBRARY = {
+    "version": {"type": "str", "required": True},
+    "requirements": {"type": "str", "default": ""},
+    "requirements_exist": {"type": "bool", "default": True},
+    "locks": {"type": "list", "elements": "str", "default": []},
+    "python": {"type": "path", "required": True},
+    "wheelhouse": {"type": "str", "default": ""},
+    "keep_releases": {"type": "int", "default": 2},
+}
+
+
+def _as_inputs(given: dict[str, Any]) -> ClientInputs:
+    """Return the module's parameters as the rules take them."""
+    library = given["library"]
+    frozen = {
+        "users": tuple(given["users"]),
+        "environment": tuple(sorted((name, str(value)) for name, value in given["environment"].items())),
+        "library": library
+        and installation.Install(role="mlflow_client", **{**library, "locks": tuple(library["locks"])}),
+    }
+    return ClientInputs(**{**given, **frozen})
 
 
 def main() -> None:
@@ -132,17 +209,17 @@ def main() -> None:
             "ca_bundle": {"type": "str", "default": ""},
             "umask": {"type": "str", "default": ""},
             "environment": {"type": "dict", "default": {}},
+            "library": {"type": "dict", "options": _LIBRARY},
         },
         supports_check_mode=True,
     )
-    given = dict(module.params)
-    given["users"] = tuple(given["users"])
-    given["environment"] = tuple(sorted((name, str(value)) for name, value in given["environment"].items()))
-    inputs = ClientInputs(**given)
-    problems = judge(inputs, _look(inputs))
+    inputs = _as_inputs(module.params)
+    host = _look(module, inputs)
+    problems = judge(inputs, host)
     if problems:
         module.fail_json(msg=render(problems), problems=[asdict(problem) for problem in problems])
-    module.exit_json(changed=False)
+    missing = host.python is not None and not host.python.complete
+    module.exit_json(changed=False, python_version=str(host.python or ""), packages_missing=missing)
 
 
 if __name__ == "__main__":

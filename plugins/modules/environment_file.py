@@ -12,12 +12,12 @@ version_added: 1.0.0
 description:
   - Writes a file for systemd's C(EnvironmentFile=), which a shell can read as well.
   - The diff shows names and plain values. Of a secret it says only whether it changes.
-  - The file belongs to root and a group, and nobody else can read it.
+  - The file belongs to root and a group.
 author:
   - The selfhosted.mlflow authors (@selfhosted-mlflow)
 options:
   path:
-    description: Absolute path of the file. Its directory must exist, in check mode excepted.
+    description: Absolute path of the file. Its directory is made where it is absent, for everyone to read.
     type: path
     required: true
   variables:
@@ -32,6 +32,11 @@ options:
     description: Group that may read the file.
     type: str
     default: root
+  mode:
+    description: The file's mode. With V("0644") everyone can read it, so that it can't hold O(secrets).
+    type: str
+    choices: ["0640", "0644"]
+    default: "0640"
   comment:
     description: What to say at the top of the file.
     type: str
@@ -79,8 +84,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment
 
-MODE = 0o640
-
 
 def read(path: str) -> Optional[tuple[str, int, int, int]]:
     """Return text, mode, uid and gid of a file, None when there is none."""
@@ -92,13 +95,14 @@ def read(path: str) -> Optional[tuple[str, int, int, int]]:
         return None
 
 
-def write(path: str, text: str, gid: int) -> None:
-    """Replace a file in one step; it is never readable by others in between."""
+def write(path: str, text: str, mode: int, gid: int) -> None:
+    """Replace a file in one step; it is never readable by others than ``mode`` says."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
     try:
         with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
             os.fchown(descriptor, 0, gid)
-            os.fchmod(descriptor, MODE)
+            os.fchmod(descriptor, mode)
             stream.write(text)
             stream.flush()
             os.fsync(descriptor)
@@ -116,12 +120,15 @@ def main() -> None:
             "variables": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "group": {"type": "str", "default": "root"},
+            "mode": {"type": "str", "choices": ["0640", "0644"], "default": "0640"},
             "comment": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     params: dict[str, Any] = module.params
-    path = params["path"]
+    path, mode = params["path"], int(params["mode"], 8)
+    if params["secrets"] and mode & stat.S_IROTH:
+        module.fail_json(msg=f"secrets can't be kept in {path} with mode {params['mode']}: use mode 0640")
     values = {**params["variables"], **params["secrets"]}
     try:
         text = environment.render(values, params["comment"])
@@ -130,11 +137,11 @@ def main() -> None:
     gid = environment.group_id(params["group"])
     try:
         before = read(path)
-        changed = before is None or before != (text, MODE, 0, gid)
+        changed = before is None or before != (text, mode, 0, gid)
         if changed and not module.check_mode:
             if gid is None:
                 raise OSError(f"there is no group {params['group']}")
-            write(path, text, gid)
+            write(path, text, mode, gid)
     except OSError as error:
         module.fail_json(msg=f"could not write {path}: {error}")
     old = before[0] if before else ""
