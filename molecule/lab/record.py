@@ -58,16 +58,16 @@ def compare(check: Iterable[Entry], converge: Iterable[Entry]) -> list[str]:
 
 
 def read(directory: Path) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    """Return the check run and the converge run that followed it.
+    """Return the last check run and the converge run that followed it.
 
     :param directory: what LAB_RECORD_DIR named while they ran.
     :raises LabError: either is missing.
     """
     names = sorted(path.name for path in directory.glob("*.json"))
     checks = [name for name in names if name.endswith(CHECK_SUFFIX)]
-    runs = [name for name in names if checks and name > checks[0] and not name.endswith(CHECK_SUFFIX)]
+    runs = [name for name in names if checks and name > checks[-1] and not name.endswith(CHECK_SUFFIX)]
     if not runs:
         raise LabError(
             f"{directory} holds no check run followed by a converge run, only {', '.join(names) or 'nothing'}"
         )
-    return parse((directory / checks[0]).read_text()), parse((directory / runs[0]).read_text())
+    return parse((directory / checks[-1]).read_text()), parse((directory / runs[0]).read_text())
