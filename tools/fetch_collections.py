@@ -22,7 +22,7 @@ from tools import stage
 
 LOCK = stage.REPOSITORY / "requirements" / "collections.txt"
 #: Molecule's Docker driver, and what that needs.
-WANTED = ("community.docker", "community.library_inventory_filtering_v1")
+WANTED = ("ansible.posix", "community.docker", "community.library_inventory_filtering_v1")
 
 
 def is_current(collections: Path, wanted: tuple[str, ...], lock: str) -> bool:
