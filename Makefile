@@ -21,7 +21,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
 
 .PHONY: help venv demo demo-down demo-ssh test lint yamllint ruff mypy antsibull-changelog ansible-lint \
-    unit sanity newest importer molecule bench build changelog locks
+    unit sanity ansible-test antsibull-docs importer newest molecule bench build changelog locks
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -93,8 +93,12 @@ ansible-lint: venv
 unit: venv ## Unit tests, for which no host is needed
 	pytest tests/unit
 
-sanity: venv importer ## ansible-test sanity, documentation, Galaxy's importer
-	$(VENV)/bin/python -m tools.sanity $(VENV) 3.9
+sanity: ansible-test antsibull-docs importer ## ansible-test sanity, documentation, Galaxy's importer
+
+ansible-test: venv
+	python -m tools.sanity $(VENV) 3.9
+
+antsibull-docs: venv
 	antsibull-docs lint-collection-docs --plugin-docs .
 
 newest: venv ## Sanity and unit tests with the newest ansible-core, where its Python is installed
