@@ -54,7 +54,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with one directory; ``later`` when its mount is still to come."""
+    """What to do with one directory; nothing at all is right, or has to wait for a mount to come."""
 
     path: str
     problem: Optional[Problem] = None
@@ -63,7 +63,6 @@ class Plan:
     chown: bool = False
     chmod: bool = False
     acl: bool = False
-    later: bool = False
 
     @property
     def changes(self) -> bool:
@@ -106,7 +105,7 @@ def plan(wanted: Wanted, found: Found, check_mode: bool) -> Plan:
         return Plan(wanted.path, problem=_obstacle(found))
     if wanted.mounted and not found.network:
         if check_mode:
-            return Plan(wanted.path, later=True)
+            return Plan(wanted.path)
         return Plan(wanted.path, problem=_unmounted(wanted, found))
     if found.kind == "missing":
         return Plan(wanted.path, make=True, acl=wanted.shared and not found.network)

@@ -10,7 +10,6 @@ import errno
 import functools
 import os
 import socket
-import subprocess
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -25,6 +24,9 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bare_directory import BareDirectory
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import NoAnswerError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nfs_mount import Evidence, Wish
+
+#: Runs a program given as a list of arguments, and returns its output.
+Runner = Callable[[list[str]], str]
 
 _UNITS = "/etc/systemd/system"
 _NFS_PORT = 2049
@@ -127,31 +129,23 @@ def liveness(wish: Wish, seconds: float) -> Optional[str]:
     return None
 
 
-def _output(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LOCAL_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
-
-
-def _gave_up(unit: str) -> bool:
+def _gave_up(unit: str, run: Runner) -> bool:
     """Whether the unit has failed and no job is about to try again."""
-    shown = _output("systemctl", "show", "--property=ActiveState,Job", unit).splitlines()
+    shown = run(["systemctl", "show", "--property=ActiveState,Job", unit]).splitlines()
     return "ActiveState=failed" in shown and not any(line.startswith("Job=") and line != "Job=" for line in shown)
 
 
-def _unit_report(unit: str) -> str:
-    """Return the state of the unit, and what the mount program said last."""
-    state = _output("systemctl", "show", "--value", "--property=ActiveState", unit)
-    lines = _output("journalctl", "--unit", unit, "--lines=20", "--output=cat", "--no-pager", "--boot").splitlines()
-    said = [line for line in lines if line.startswith("mount")]
+def _unit_report(wish: Wish, run: Runner) -> str:
+    """Return the state of the unit, and what the mount program said last about this share."""
+    unit = nfs_mount.unit_name(wish.path)
+    state = run(["systemctl", "show", "--value", "--property=ActiveState", unit]).strip()
+    journal = run(["journalctl", "--unit", unit, "--lines=20", "--output=cat", "--no-pager", "--boot"])
+    said = [line for line in journal.splitlines() if line.startswith("mount") and wish.source in line]
     return f"unit {unit} is {state or 'unknown'}" + (f" and said '{said[-1]}'" if said else "")
 
 
-def not_arrived(wish: Wish, seconds: float) -> Optional[NotThere]:
+def not_arrived(wish: Wish, seconds: float, run: Runner) -> Optional[NotThere]:
     """Return None when a share is mounted and answers, else why not (yet)."""
-    unit = nfs_mount.unit_name(wish.path)
     if wish.automount:
         # Opening the directory is what makes systemd mount.
         try:
@@ -159,11 +153,13 @@ def not_arrived(wish: Wish, seconds: float) -> Optional[NotThere]:
         except PermissionError:
             pass
         except (OSError, NoAnswerError) as error:
-            return NotThere(f"{wish.source} did not come at {wish.path}: {error}; {_unit_report(unit)}", final=True)
+            return NotThere(
+                f"{wish.source} did not come at {wish.path}: {error}; {_unit_report(wish, run)}", final=True
+            )
     entry = mountinfo.at(mountinfo.read(), wish.path)
     if entry is None or not entry.is_network:
-        reason = f"{wish.source} is not mounted at {wish.path}: {_unit_report(unit)}"
-        return NotThere(reason, final=_gave_up(unit))
+        reason = f"{wish.source} is not mounted at {wish.path}: {_unit_report(wish, run)}"
+        return NotThere(reason, final=_gave_up(nfs_mount.unit_name(wish.path), run))
     silence = liveness(wish, seconds)
     return NotThere(silence, final=True) if silence else None
 

@@ -129,10 +129,20 @@ reload_needed:
       a handler is notified again after a run that was interrupted before it.
   returned: always
   type: bool
+server_missing:
+  description: Whether the NFS server is yet to be installed.
+  returned: always
+  type: bool
+settings_changed:
+  description: Whether O(settings_file) has changed. Only then is the mount daemon to be restarted, for requests that
+    arrive meanwhile can wait a minute for their answer.
+  returned: always
+  type: bool
 """
 
 import glob
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from typing import Any
@@ -150,6 +160,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem, render
 
 _SECONDS = 20.0
+_PROGRAMS = "/usr/sbin:/sbin"
 _ETAB = "/var/lib/nfs/etab"
 
 
@@ -297,6 +308,8 @@ def main() -> None:
     module.exit_json(
         changed=steps.changes or reload_needed,
         reload_needed=reload_needed,
+        server_missing=shutil.which("rpc.nfsd", path=_PROGRAMS) is None,
+        settings_changed=any(file.path == params["settings_file"] for file in files),
         diff=[directories.diff([(wanted, found, steps)]), *(file.diff() for file in files)],
     )
 

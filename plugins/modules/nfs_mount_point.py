@@ -104,6 +104,10 @@ automount_unit_exists:
   description: Whether that unit has been written by the role before.
   returned: always
   type: bool
+helper_missing:
+  description: Whether the program that mounts NFS is yet to be installed.
+  returned: with O(state=guarded)
+  type: bool
 mounted:
   description: Whether O(source) is mounted on O(path), with O(options).
   returned: always
@@ -115,6 +119,7 @@ pending:
   elements: str
 """
 
+import shutil
 import time
 from typing import Any
 
@@ -125,6 +130,9 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import N
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
 
 _POLL_SECONDS = 0.5
+#: Enough for a server that answers; one that restarts takes longer, which only a real run waits for.
+_GLANCE_SECONDS = 10.0
+_PROGRAMS = "/usr/sbin:/sbin"
 
 
 def _fail(module: AnsibleModule, message: str) -> None:
@@ -147,9 +155,12 @@ def _guarded(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
     if verdict.problems:
         _fail(module, render(verdict.problems))
     if verdict.mounted:
-        error = mount_host.liveness(wish, seconds=min(10.0, module.params["timeout"]))
-        if error:
+        error = mount_host.liveness(wish, seconds=_GLANCE_SECONDS if module.check_mode else module.params["timeout"])
+        if error and not module.check_mode:
             _fail(module, mount_host.tell(wish, error))
+        if error:
+            # The play to come may be the one that mends the server.
+            module.warn(mount_host.tell(wish, error))
     for warning in verdict.warnings:
         module.warn(warning)
     ours = [step for step in verdict.pending if not step.startswith("mount ")]
@@ -157,6 +168,7 @@ def _guarded(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
         _change(module, wish, verdict)
     return {
         "changed": bool(ours),
+        "helper_missing": shutil.which("mount.nfs", path=_PROGRAMS) is None,
         "automount_unit_exists": bool(evidence.automount_text),
         "mounted": verdict.mounted,
         "pending": list(verdict.pending),
@@ -173,7 +185,7 @@ def _mounted(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
     deadline = time.monotonic() + module.params["timeout"]
     while True:
         left = max(1.0, deadline - time.monotonic())
-        absence = mount_host.not_arrived(wish, seconds=left)
+        absence = mount_host.not_arrived(wish, left, run=lambda command: str(module.run_command(command)[1]))
         if absence is None:
             evidence = mount_host.gather(wish)
             verdict = nfs_mount.judge(wish, evidence)

@@ -192,7 +192,11 @@ def _plan(module: AnsibleModule, wanted: Wanted) -> tuple[Found, Plan]:
     try:
         found = directories.inspect(wanted, module.params["timeout"])
     except (OSError, NoAnswerError) as error:
-        return Found("missing"), Plan(wanted.path, problem=_silent(wanted, error))
+        silent = _silent(wanted, error)
+        if wanted.mounted and module.check_mode:
+            # The play to come may be the one that mends the server.
+            return Found("missing"), Plan(wanted.path, warning=str(silent))
+        return Found("missing"), Plan(wanted.path, problem=silent)
     return found, directory_plan.plan(wanted, found, module.check_mode)
 
 
