@@ -140,6 +140,18 @@ def _check_options(wish: Wish) -> list[Problem]:
     return problems
 
 
+def unit_to_retire(wish: Wish, evidence: Evidence) -> str:
+    """Return the unit that serves the mount point the other way than wanted, or ''.
+
+    systemd starts no automount on what is mounted, and an automount that is left over would mount again.
+    """
+    if not wish.automount:
+        return unit_name(wish.path, "automount") if evidence.automount_text else ""
+    mounted_plainly = bool(evidence.mounts) and all(entry.fstype != "autofs" for entry in evidence.mounts)
+    never_automounted = bool(evidence.unit_text) and not evidence.automount_text
+    return unit_name(wish.path) if mounted_plainly or never_automounted else ""
+
+
 def shown_source(entry: MountEntry) -> str:
     """Return a mount's source for a person, findmnt's way: a bind mount has its directory in brackets."""
     return entry.source if entry.root == "/" else f"{entry.source}[{entry.root}]"

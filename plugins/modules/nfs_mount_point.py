@@ -100,10 +100,12 @@ automount_unit:
   returned: always
   type: str
   sample: srv-mlflow-artifacts.automount
-automount_unit_exists:
-  description: Whether that unit has been written by the role before.
-  returned: always
-  type: bool
+retire:
+  description:
+    - Which unit of the two is to be stopped and disabled, because it serves O(path) the other way than
+      O(automount) wants it; empty for none.
+  returned: with O(state=guarded)
+  type: str
 helper_missing:
   description: Whether the program that mounts NFS is yet to be installed.
   returned: with O(state=guarded)
@@ -169,7 +171,7 @@ def _guarded(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
     return {
         "changed": bool(ours),
         "helper_missing": shutil.which("mount.nfs", path=_PROGRAMS) is None,
-        "automount_unit_exists": bool(evidence.automount_text),
+        "retire": nfs_mount.unit_to_retire(wish, evidence),
         "mounted": verdict.mounted,
         "pending": list(verdict.pending),
         "diff": {
@@ -190,10 +192,9 @@ def _mounted(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
             evidence = mount_host.gather(wish)
             verdict = nfs_mount.judge(wish, evidence)
             if verdict.problems:
-                _fail(module, render(verdict.problems))
+                _fail(module, "\n".join(str(problem) for problem in verdict.problems))
             return {
                 "changed": False,
-                "automount_unit_exists": bool(evidence.automount_text),
                 "mounted": True,
                 "pending": [],
             }
