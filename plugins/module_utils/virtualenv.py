@@ -175,17 +175,17 @@ def create(recipe: Recipe, directory: str, uv: str) -> Command:
     return Command("create the environment", argv)
 
 
-def fill(recipe: Recipe, directory: str, uv: str, sources: Sources) -> list[Command]:
+def fill(recipe: Recipe, directory: str, uv: str, sources: Sources, compile_all: bool) -> list[Command]:
     """Return the commands that install into the environment ``directory``.
 
-    Its requirements.txt and constraints.txt must have been written.  Bytecode is compiled
-    because the service may not write it later, and without it every start reads and
-    compiles thousands of files.
+    Its requirements.txt and constraints.txt must have been written.
     """
     python = f"{directory}/bin/python"
     if recipe.installer == "uv":
-        # uv compiles what it installs on all processors; pip does it one file at a time.
-        install: tuple[str, ...] = (uv, "pip", "install", "--python", python, "--compile-bytecode")
+        install: tuple[str, ...] = (uv, "pip", "install", "--python", python)
+        if compile_all:
+            # On all processors; pip would do it one file at a time.
+            install = (*install, "--compile-bytecode")
     else:
         install = (python, "-I", "-c", RUN_PIP, "install", "--no-compile")
     install = (*install, "--quiet", *_offline(sources))
@@ -194,7 +194,7 @@ def fill(recipe: Recipe, directory: str, uv: str, sources: Sources) -> list[Comm
     if recipe.extra_packages:
         argv = (*install, "--constraint", f"{directory}/constraints.txt", *recipe.extra_packages)
         commands.append(Command("install the extra packages", argv))
-    if recipe.installer == "pip":
+    if recipe.installer == "pip" and compile_all:
         argv = (python, "-I", "-m", "compileall", "-q", "-j", "0", f"{directory}/lib")
         # 1: a package ships a file that isn't valid Python (a template, say); nobody imports it.
         commands.append(Command("compile bytecode", argv, (0, 1)))
@@ -202,7 +202,10 @@ def fill(recipe: Recipe, directory: str, uv: str, sources: Sources) -> list[Comm
 
 
 def verify(recipe: Recipe, directory: str, uv: str, imports: Sequence[str]) -> list[Command]:
-    """Return the commands that tell whether the environment works."""
+    """Return the commands that tell whether the environment works.
+
+    Importing as root also compiles what is imported.
+    """
     python = f"{directory}/bin/python"
     check: tuple[str, ...] = (uv, "pip", "check", "--quiet", "--python", python)
     if recipe.installer == "pip":

@@ -15,7 +15,7 @@ description:
   - Each environment is a release directory C(ROOT/venvs/NAME-HASH), where the hash covers the
     requirements, the extra packages, the interpreter and the installer. The link C(ROOT/current)
     names the one in use. An existing release is used again, never changed.
-  - A release is finished only when its packages are on the disk, compiled to bytecode, and checked.
+  - A release is finished only when its packages are on the disk and have been checked.
     An install that is interrupted at any moment leaves the old C(ROOT/current) working; the next run
     removes what it left and starts again.
 author:
@@ -80,6 +80,14 @@ options:
     type: list
     elements: str
     default: []
+  bytecode:
+    description:
+      - What to compile beforehand, since users without write access would compile it again at every start.
+      - V(all) is every file of every package, which takes longer than the install itself.
+      - V(imported) is what O(imports) loads, enough for a service that imports nothing else.
+    type: str
+    choices: [all, imported]
+    default: all
   keep_releases:
     description:
       - How many old releases to keep besides the current one, the last used ones.
@@ -110,7 +118,8 @@ EXAMPLES = r"""
     name: mlflow-3.17.2
     requirements: "{{ lookup('ansible.builtin.file', 'locks/mlflow-3.17.2-py3.11.txt') }}"
     uv_requirements: "{{ lookup('ansible.builtin.file', 'locks/uv.txt') }}"
-    imports: [mlflow.server]
+    imports: [mlflow.cli, mlflow.server.fastapi_app]
+    bytecode: imported
   notify: Restart mlflow
 
 - name: Install | Create the virtual environment without a network
@@ -238,7 +247,7 @@ class Installer:
             write(f"{directory}/requirements.txt", self.recipe.requirements)
             write(f"{directory}/constraints.txt", virtualenv.constraints(self.recipe.requirements))
             for command in (
-                *virtualenv.fill(self.recipe, directory, uv, self.sources),
+                *virtualenv.fill(self.recipe, directory, uv, self.sources, self.module.params["bytecode"] == "all"),
                 *virtualenv.verify(self.recipe, directory, uv, self.module.params["imports"]),
             ):
                 self.run(command)
@@ -302,6 +311,7 @@ def main() -> None:
             "wheelhouse": {"type": "path"},
             "index_url": {"type": "str", "no_log": True},
             "imports": {"type": "list", "elements": "str", "default": []},
+            "bytecode": {"type": "str", "choices": ["all", "imported"], "default": "all"},
             "keep_releases": {"type": "int", "default": 2},
         },
         required_if=[("installer", "uv", ("uv_requirements", "uv_executable"), True)],
