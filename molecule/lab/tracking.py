@@ -27,8 +27,8 @@ class Run:
     metrics: dict[str, float]
 
 
-def _get(base_url: str, path: str, **query: str) -> dict[str, Any]:
-    url = f"{base_url.rstrip('/')}/api/2.0/mlflow/{path}?{urllib.parse.urlencode(query)}"
+def _get(base_url: str, endpoint: str, query: dict[str, str]) -> dict[str, Any]:
+    url = f"{base_url.rstrip('/')}/api/2.0/mlflow/{endpoint}?{urllib.parse.urlencode(query)}"
     with _DIRECT.open(url, timeout=_TIMEOUT) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
@@ -36,7 +36,7 @@ def _get(base_url: str, path: str, **query: str) -> dict[str, Any]:
 
 def get_run(base_url: str, run_id: str) -> Run:
     """Return the run, or raise urllib.error.HTTPError (404: the server has no such run)."""
-    run = _get(base_url, "runs/get", run_id=run_id)["run"]
+    run = _get(base_url, "runs/get", {"run_id": run_id})["run"]
     data = run["data"]
     return Run(
         run_id=run["info"]["run_id"],
@@ -50,7 +50,7 @@ def list_artifacts(base_url: str, run_id: str, path: str = "") -> dict[str, int]
     """Return the size in bytes of each file of the run's artifacts, by its path, with all directories."""
     query = {"run_id": run_id, **({"path": path} if path else {})}
     sizes: dict[str, int] = {}
-    for item in _get(base_url, "artifacts/list", **query).get("files", []):
+    for item in _get(base_url, "artifacts/list", query).get("files", []):
         if item["is_dir"]:
             sizes.update(list_artifacts(base_url, run_id, item["path"]))
         else:
