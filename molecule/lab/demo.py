@@ -28,6 +28,9 @@ _MEGABYTES = 4
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
+_PROGRESS = re.compile(r"^(PLAY|TASK|RUNNING HANDLER) \[(.+)\] \**$")
+
+
 @dataclass(frozen=True)
 class Step:
     """A part of the demo, with the seconds it took here on two cores on the first and on a later run."""
@@ -47,6 +50,14 @@ def changed_hosts(output: str) -> dict[str, int]:
     if not recap:
         raise LabError("ansible-playbook ended without a recap")
     return recap
+
+
+def progress_line(line: str) -> str:
+    """Return what a line of ansible-playbook's output tells a person who waits, '' for most."""
+    match = _PROGRESS.match(line)
+    if match is None or "Validating arguments" in line:
+        return ""
+    return match[2].removeprefix("selfhosted.mlflow.") if match[1] != "PLAY" else f"{match[2]}:"
 
 
 def why_ansible_failed(output: str) -> str:
@@ -84,8 +95,8 @@ class Demo:
             for line in process.stdout or ():
                 lines.append(line)
                 log.write(line)
-                if line.startswith(("PLAY [", "TASK [", "RUNNING HANDLER [")):
-                    self._say("    " + line.rstrip(" *\n"))
+                if shown := progress_line(line):
+                    self._say(f"    {shown}")
         output = "".join(lines)
         if process.returncode:
             print(output[-6000:])
