@@ -92,6 +92,7 @@ def _place(root: Root, own: dict[str, str]) -> Iterator[Problem]:
     system = next((one for one in _UNUSABLE if within(root.path, one)), "/" if root.path == "/" else None)
     if system:
         yield Problem(found, f"{system} is the system's, or private to each service", instead)
+        return
     for name, directory in own.items():
         if within(root.path, directory):
             yield Problem(

@@ -58,7 +58,7 @@ def _sqlite(
         where = f"the share that is mounted at {root.mount_point}"
     elif entry is not None and entry.is_network:
         where = f"{entry.fstype} from {entry.source}, mounted at {entry.mount_point}"
-    elif artifact_root.within(path, root.path):
+    elif len(root.path) > 1 and artifact_root.within(path, root.path):
         return [Problem(found, "whoever may write artifacts could write the database", f"keep it apart: {_EXAMPLE}")]
     else:
         return []

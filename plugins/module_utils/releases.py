@@ -44,7 +44,7 @@ class Layout:
 
     @property
     def cache(self) -> str:
-        """The installers' downloads, kept only until an install succeeds."""
+        """The installers' downloads, kept during one install."""
         return f"{self.root}/cache"
 
     @property

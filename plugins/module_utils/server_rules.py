@@ -285,7 +285,8 @@ def bytes_of(memory: str) -> Optional[int]:
     match = _MEMORY.fullmatch(memory)
     if match is None:
         raise ValueError(f"not an amount of memory: {memory!r}")
-    return int(match["number"]) * 1024 ** " KMGT".index(match["unit"] or " ")
+    power = " KMGT".index(match["unit"] or " ")
+    return int(match["number"]) << 10 * power
 
 
 def _resources(case: Case) -> Iterator[Problem]:

@@ -240,9 +240,10 @@ class Installer:
     def build(self) -> None:
         """Build the recipe's release and mark it complete."""
         directory = self.layout.release(self.recipe.release)
-        shutil.rmtree(directory, ignore_errors=True)
-        uv = self.uv()
+        # A power cut leaves downloads behind that look whole and are not.
+        self.remove(directory, self.layout.cache)
         try:
+            uv = self.uv()
             self.run(virtualenv.create(self.recipe, directory, uv))
             write(f"{directory}/requirements.txt", self.recipe.requirements)
             write(f"{directory}/constraints.txt", virtualenv.constraints(self.recipe.requirements))
@@ -254,12 +255,17 @@ class Installer:
             with contextlib.suppress(FileNotFoundError):
                 # uv's lock, which anybody could write.
                 os.unlink(f"{directory}/.lock")
-        except (ChildProcessError, OSError):
-            shutil.rmtree(directory, ignore_errors=True)
+        except OSError:
+            self.remove(directory, self.layout.cache)
             raise
         manifest = {key: value for key, value in asdict(self.recipe).items() if key != "requirements"}
         releases.finish(self.layout, self.recipe.release, manifest)
-        shutil.rmtree(self.layout.cache, ignore_errors=True)
+        self.remove(self.layout.cache)
+
+    def remove(self, *directories: str) -> None:
+        """Remove directories that may be there."""
+        for directory in directories:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def carry_out(self, plan: releases.Plan) -> None:
         """Bring the host to what the plan wants; the new release works before an old one goes."""

@@ -1,0 +1,97 @@
+"""The readiness probe against a server that answers as MLflow does."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
+
+import pytest
+
+from tests.unit.roles.role_files import ROLES
+
+PROBE = ROLES / "mlflow_server" / "files" / "mlflow-ready"
+
+
+class FakeMlflow(BaseHTTPRequestHandler):
+    """Lets one Host in, and has the API below a prefix."""
+
+    asked: ClassVar[list[str]] = []
+    status = 200
+
+    def do_POST(self) -> None:
+        self.asked.append(f"{self.headers['Host']} {self.path}")
+        length = int(self.headers["Content-Length"])
+        assert self.rfile.read(length) == b'{"max_results": 1}'
+        self.send_response(403 if self.headers["Host"] != "mlflow.example.org:5000" else self.status)
+        self.end_headers()
+        self.wfile.write(b"an answer")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    FakeMlflow.asked, FakeMlflow.status = [], 200
+    with HTTPServer(("127.0.0.1", 0), FakeMlflow) as fake:
+        thread = threading.Thread(target=fake.serve_forever)
+        thread.start()
+        yield fake
+        fake.shutdown()
+        thread.join()
+
+
+def probe(port: int, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-I", str(PROBE), "--deadline", "1", *arguments)
+    variables = {"MLFLOW_HOST": "0.0.0.0", "MLFLOW_PORT": str(port), **environment}  # noqa: S104
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_asks_as_a_client_does(server: HTTPServer) -> None:
+    ran = probe(server.server_port, "--host-header", "mlflow.example.org:5000", MLFLOW_STATIC_PREFIX="/tools")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "answers (status 200)" in ran.stdout
+    assert FakeMlflow.asked == ["mlflow.example.org:5000 /tools/api/2.0/mlflow/experiments/search"]
+
+
+def test_a_refused_host_is_told_at_once(server: HTTPServer) -> None:
+    ran = probe(server.server_port, "--host-header", "other")
+    assert ran.returncode == 1
+    assert "refuses the Host header 'other'" in ran.stderr
+    assert len(FakeMlflow.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 0), (404, 1), (500, 1), (503, 1)])
+def test_statuses(server: HTTPServer, status: int, code: int) -> None:
+    FakeMlflow.status = status
+    ran = probe(server.server_port, "--host-header", "mlflow.example.org:5000")
+    assert ran.returncode == code
+    assert code == 0 or f"status {status}: an answer" in ran.stderr
+
+
+def test_nobody_listens() -> None:
+    with HTTPServer(("127.0.0.1", 0), FakeMlflow) as fake:
+        port = fake.server_port
+    ran = probe(port, "--host-header", "x")
+    assert ran.returncode == 1
+    assert "no answer within 1 s" in ran.stderr
+    assert "ConnectionRefusedError" in ran.stderr
+
+
+def test_the_server_s_end_is_noticed() -> None:
+    with subprocess.Popen((sys.executable, "-c", "pass")) as ended:
+        ended.wait()
+    ran = probe(1, "--host-header", "x", "--deadline", "60", "--process", str(ended.pid))
+    assert ran.returncode == 1
+    assert f"process {ended.pid}) ended" in ran.stderr
+
+
+def test_ipv6_wildcard(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runpy.run_path(str(PROBE))["WILDCARDS"]["::"] == "::1"
+    assert os.access(PROBE, os.R_OK)
