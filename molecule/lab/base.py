@@ -118,7 +118,7 @@ def run(argv: Sequence[str], *, check: bool = True, timeout: float | None = 60) 
             list(argv), check=False, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
         )
     except FileNotFoundError as error:
-        raise LabError(f"{argv[0]} is not installed; `python -m lab require uml` installs what a lab needs") from error
+        raise LabError(f"{argv[0]} is not installed; `python -m lab require` installs what is missing") from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"{' '.join(argv)}: no end after {timeout} s") from error
     if check and done.returncode:

@@ -68,14 +68,15 @@ def _up(places: Places, options: argparse.Namespace) -> None:
         text = options.spec.read_text()
     except OSError as error:
         raise LabError(f"{options.spec}: {error.strerror}") from error
-    name = spec.check_name(options.lab, "lab")
+    name = spec.lab_name(options.lab)
     lab = operations.up(places, name, spec.parse(text, str(options.spec)), Progress(name))
     print(lab.directory / "inventory.yml")
 
 
 def _status(places: Places, options: argparse.Namespace) -> None:
     for name in [options.lab] if options.lab else state.names(places):
-        print(operations.status(operations.existing(places, name)))
+        lab = operations.existing(places, name) if options.lab else state.load(places, name)
+        print(operations.status(lab) if lab else f"{name}: nothing but its directory")
 
 
 def _docker_engine(places: Places, options: argparse.Namespace) -> None:
@@ -118,4 +119,7 @@ def main(argv: Sequence[str]) -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; the same command goes on from here, `lab down` removes what there is", file=sys.stderr)
+        return 130
     return 0

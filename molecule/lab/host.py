@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import kernel, processes
@@ -22,15 +23,26 @@ def arguments(lab: Lab, host: Host) -> tuple[str, ...]:
     return (f"umid={host.name}", f"uml_dir={lab.network.run}")
 
 
+def _disk(lab: Lab, host: Host) -> Path:
+    return lab.directory / f"{host.name}.cow"
+
+
+def _console(lab: Lab, host: Host) -> Path:
+    return lab.directory / f"{host.name}.console"
+
+
+def _has_booted(lab: Lab, host: Host) -> Path:
+    return lab.directory / f"{host.name}.booted"
+
+
 def command(lab: Lab, host: Host) -> list[str]:
     """Return the command line that boots a host."""
-    disk, identity = lab.directory / f"{host.name}.cow", lab.directory / f"{host.name}.tar"
     return [
         "linux.uml",
         *arguments(lab, host),
         f"mem={host.memory_mb}M",
-        f"ubd0={disk},{host.base}",
-        f"ubd1r={identity}",
+        f"ubd0={_disk(lab, host)},{host.base}",
+        f"ubd1r={lab.directory / host.name}.tar",
         f"eth0=daemon,{mac_address(host.address)},unix,{lab.network.socket}",
         "root=/dev/ubda", "rw", "rootfstype=ext4",
         "con=null", "con0=null,fd:1", "con1=null", "quiet",
@@ -56,7 +68,9 @@ def start(lab: Lab, host: Host, cache: Path) -> None:
     free = os.statvfs(kernel.MEMORY_FILES)
     if free.f_bavail * free.f_frsize < host.memory_mb * 1024**2:
         raise LabError(f"host {host.name}: {host.memory_mb} MB of memory do not fit in {kernel.MEMORY_FILES}")
-    log = lab.directory / f"{host.name}.console"
+    if not _has_booted(lab, host).exists():
+        _disk(lab, host).unlink(missing_ok=True)  # a crash may have left half a disk
+    log = _console(lab, host)
     log.unlink(missing_ok=True)
     processes.detach(command(lab, host), log, kernel.environment(cache))
 
@@ -64,7 +78,7 @@ def start(lab: Lab, host: Host, cache: Path) -> None:
 def cut_power(lab: Lab, host: Host) -> bool:
     """Kill a host at once; what it wrote to its disk stays. Tell whether it was running."""
     run([*ssh_command(lab), "-O", "exit", host.name], check=False)
-    return processes.kill(arguments(lab, host))
+    return processes.kill(lambda: processes.matching(arguments(lab, host)))
 
 
 def ssh_command(lab: Lab) -> list[str]:
@@ -87,20 +101,26 @@ def answers(host: Host, seconds: float = 2) -> bool:
         return False
 
 
-def wait(lab: Lab, host: Host, progress: Progress) -> None:
-    """Wait until one can log in.
+def wait(lab: Lab, hosts: Sequence[Host], progress: Progress) -> None:
+    """Wait until one can log in to all of `hosts`.
 
-    :raises LabError: the host died, or took longer than BOOT_SECONDS.
+    :raises LabError: one died, or they took longer than BOOT_SECONDS.
     """
     deadline = time.monotonic() + BOOT_SECONDS
-    while not (answers(host) and allows_login(lab, host)):
-        log = lab.directory / f"{host.name}.console"
-        if not is_running(lab, host):
-            raise LabError(f"host {host.name} died while booting; the end of {log}:\n{_tail(log)}")
-        if time.monotonic() > deadline:
-            raise LabError(f"host {host.name} can't be logged in to after {BOOT_SECONDS} s; see {log}")
+    pending = list(hosts)
+    while pending:
+        for host in list(pending):
+            if answers(host) and allows_login(lab, host):
+                _has_booted(lab, host).touch()
+                pending.remove(host)
+                progress(f"{host.name} is up at {host.address}")
+            elif not is_running(lab, host):
+                log = _console(lab, host)
+                raise LabError(f"host {host.name} died while booting; the end of {log}:\n{_tail(log)}")
+        if pending and time.monotonic() > deadline:
+            names = ", ".join(host.name for host in pending)
+            raise LabError(f"no login to {names} after {BOOT_SECONDS} s; see {lab.directory}/*.console")
         time.sleep(0.2)
-    progress(f"{host.name} is up at {host.address}")
 
 
 def _tail(log: Path) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import guest, kernel
+from lab import guest, kernel, processes
 from lab.base import Progress, locked, private_directory, run
 from lab.machine import Settings
 
@@ -33,7 +33,9 @@ DPKG_OPTIONS = (
 )
 MASKED_UNITS = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "console-getty.service", "dpkg-db-backup.timer",
-    "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty.target", "systemd-random-seed.service",
+    "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty.target",
+    "proc-sys-fs-binfmt_misc.automount", "systemd-binfmt.service",
+    "systemd-timesyncd.service",  # the clock is this machine's, and tests call nobody outside
 )  # fmt: skip
 
 
@@ -127,6 +129,9 @@ def build_root(made_from: Recipe, root: Path) -> None:
         wants.mkdir(parents=True, exist_ok=True)
         (wants / guest.UNIT).symlink_to(f"/etc/systemd/system/{guest.UNIT}")
     run(["chroot", str(root), "update-ca-certificates"], timeout=120)
+    for marker in ("etc/.updated", "var/.updated"):  # else the first boot does an update's work again
+        (root / marker).touch()
+    os.utime(root / "usr", (0, 0))
     # A package cache made now spares every guest the parsing of Debian's package lists.
     run(["chroot", str(root), "apt-cache", "gencaches"], timeout=120)
 
@@ -144,7 +149,11 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
 
 
 def discard(directory: Path) -> None:
-    """Remove a build directory; unmount first, so that nothing outside is ever removed through it."""
+    """Remove a build directory, and what still works in it.
+
+    What is mounted there is unmounted first, so that nothing outside is removed through it.
+    """
+    processes.kill(lambda: processes.below(directory))
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((path for path in mounts if path.startswith(f"{directory}/")), reverse=True):
         run(["umount", "--lazy", mount])

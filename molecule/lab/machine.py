@@ -180,13 +180,15 @@ def _texts(paths: Iterable[Path]) -> list[str]:
     return [path.read_text(errors="replace") for path in paths if path.is_file()]
 
 
+def _certificates() -> dict[str, str]:
+    paths = sorted(Path("/usr/local/share/ca-certificates").glob("**/*.crt"))
+    return {f"{digest(str(path))}-{path.name}": path.read_text(errors="replace") for path in paths}
+
+
 def collect(environment: Mapping[str, str], apt_dump: str, apt_targets: str) -> Settings:
     """Look at this machine."""
     home = Path(environment.get("HOME") or "/root")
-    certificates = {
-        f"{digest(path.name)}-{path.name}": path.read_text(errors="replace")
-        for path in sorted(Path("/usr/local/share/ca-certificates").glob("**/*.crt"))
-    }
+    certificates = _certificates()
     pip_files = [Path("/etc/pip.conf"), home / ".pip/pip.conf", home / ".config/pip/pip.conf"]
     uv_files = [Path("/etc/uv/uv.toml"), home / ".config/uv/uv.toml"]
     pip = pip_settings(environment, _texts(pip_files))

@@ -145,7 +145,7 @@ def ensure(network: LabNetwork, log: Path) -> None:
 
 def down(network: LabNetwork) -> None:
     """Remove all of the network that there is."""
-    processes.kill(network.switch_arguments)
+    processes.kill(lambda: processes.matching(network.switch_arguments))
     network.socket.unlink(missing_ok=True)
     for table, chain, rule in network.rules:
         while _iptables(table, "-D", chain, rule):

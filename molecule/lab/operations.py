@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,8 +56,7 @@ def up(places: Places, name: str, specs: Sequence[HostSpec], progress: Progress)
         network.switch_forwarding_on(places.state / "forwarding-was-off")
         network.ensure(lab.network, directory / "switch.log")
         _write_identities(lab, settings())
-        with ThreadPoolExecutor(max_workers=len(lab.hosts)) as pool:
-            list(pool.map(lambda known: _bring_up(places, lab, known, progress), lab.hosts.values()))
+        _bring_up(places, lab, list(lab.hosts.values()), progress)
     return lab
 
 
@@ -119,17 +117,26 @@ def _write_identities(lab: Lab, inherited: machine.Settings) -> None:
     write_atomically(lab.directory / "inventory.yml", inventory.inventory(lab))
 
 
-def _bring_up(places: Places, lab: Lab, known: Host, progress: Progress) -> None:
-    if host.is_running(lab, known):
-        if host.answers(known) and host.allows_login(lab, known):
-            run([*host.ssh_command(lab), known.name, "/usr/local/sbin/lab-host"])
-            progress(f"{known.name} is up already at {known.address}")
-            return
-        progress(f"{known.name} runs but can't be logged in to: boot it again")
-        host.cut_power(lab, known)
-    progress(f"boot {known.name} ({known.image}, {known.memory_mb} MB; about 15 s)")
-    host.start(lab, known, places.cache)
-    host.wait(lab, known, progress)
+def _bring_up(places: Places, lab: Lab, hosts: Sequence[Host], progress: Progress) -> None:
+    """Have all of `hosts` up: keep those that are, boot the others at the same time."""
+    booting = [known for known in hosts if not _is_kept(lab, known, progress)]
+    for known in booting:
+        progress(f"boot {known.name} ({known.image}, {known.memory_mb} MB; about 15 s)")
+        host.start(lab, known, places.cache)
+    host.wait(lab, booting, progress)
+
+
+def _is_kept(lab: Lab, known: Host, progress: Progress) -> bool:
+    """Tell whether a host is up already; it then learns of hosts that came since. Switch it off otherwise."""
+    if not host.is_running(lab, known):
+        return False
+    if host.answers(known) and host.allows_login(lab, known):
+        run([*host.ssh_command(lab), known.name, "/usr/local/sbin/lab-host"])
+        progress(f"{known.name} is up already at {known.address}")
+        return True
+    progress(f"{known.name} runs but can't be logged in to: boot it again")
+    host.cut_power(lab, known)
+    return False
 
 
 def down(places: Places, name: str, progress: Progress) -> None:
@@ -167,7 +174,7 @@ def start(places: Places, name: str, host_name: str, progress: Progress) -> None
     """Switch a host on again."""
     with locked(places.state / "locks" / name, f"works on lab {name}", progress):
         lab = existing(places, name)
-        _bring_up(places, lab, lab.host(host_name), progress)
+        _bring_up(places, lab, [lab.host(host_name)], progress)
 
 
 def power_cut(places: Places, name: str, host_name: str, progress: Progress) -> None:

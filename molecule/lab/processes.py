@@ -12,35 +12,56 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lab.base import LabError
 
 
-def matching(arguments: Sequence[str]) -> list[int]:
-    """Return the ids of the processes that have all of `arguments` on their command line."""
-    found = []
+def _living() -> Iterator[tuple[int, Path]]:
+    """Yield the id and the /proc directory of every process that is no zombie."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
+        with contextlib.suppress(OSError):
+            if (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+                yield int(entry.name), entry
+
+
+def _command(entry: Path) -> list[str]:
+    try:
+        return (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def matching(arguments: Sequence[str]) -> list[int]:
+    """Return the ids of the processes that have all of `arguments` on their command line."""
+    return sorted(number for number, entry in _living() if set(arguments) <= set(_command(entry)))
+
+
+def below(directory: Path) -> list[int]:
+    """Return the ids of the processes that have their root in `directory` or were told of it."""
+    found = []
+    for number, entry in _living():
         try:
-            command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            root = (entry / "root").readlink()
         except OSError:
-            continue
-        if state not in "ZX" and all(argument in command for argument in arguments):
-            found.append(int(entry.name))
+            root = Path("/")
+        if root.is_relative_to(directory) or any(str(directory) in word for word in _command(entry)):
+            found.append(number)
     return sorted(found)
 
 
-def kill(arguments: Sequence[str], seconds: float = 10) -> bool:
-    """End all matching processes at once, as a power cut would; tell whether there were any."""
+def kill(find: Callable[[], Sequence[int]], seconds: float = 10) -> bool:
+    """End all processes that `find` finds, at once; tell whether there were any.
+
+    :raises LabError: some are still there after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     any_found = False
-    while found := matching(arguments):
+    while found := find():
         any_found = True
         for process in found:
             with contextlib.suppress(ProcessLookupError):
@@ -75,19 +96,14 @@ def detach(argv: Sequence[str], log: Path, environment: Mapping[str, str], hold_
     """
     reader, writer = os.pipe()
     try:
-        with log.open("ab") as output:
-            subprocess.Popen(
-                list(argv),
-                stdin=reader if hold_stdin else subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                start_new_session=True,
-                # The process holds its input's other end itself, so it never sees the end of it.
-                pass_fds=(writer,) if hold_stdin else (),
-            )
+        with log.open("ab") as output, open(os.devnull, "rb") as nothing:
+            # It holds the other end of its input itself, so it never sees the end of it.
+            os.set_inheritable(writer, hold_stdin)
+            sources = (reader if hold_stdin else nothing.fileno(), output.fileno(), output.fileno())
+            actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(sources)]
+            os.posix_spawnp(argv[0], list(argv), dict(environment), file_actions=actions, setsid=True)
     except FileNotFoundError as error:
-        raise LabError(f"{argv[0]} is not installed; `python -m lab require uml` installs what a lab needs") from error
+        raise LabError(f"{argv[0]} is not installed; `python -m lab require` installs what is missing") from error
     finally:
         os.close(reader)
         os.close(writer)

@@ -53,30 +53,37 @@ def missing(group: str, is_there: Callable[[str], bool] = _is_there, compiler_wa
     return packages
 
 
-def refusal(packages: Sequence[str], has_apt: bool, is_root: bool, unavailable: Sequence[str]) -> str | None:
+def refusal(packages: Sequence[str], has_apt: bool, is_root: bool, without_candidate: Sequence[str]) -> str | None:
     """Return why `packages` can't be installed here and what to do instead; None when they can."""
     names = " ".join(packages)
     if not has_apt:
         return f"missing: {names}. There is no apt-get here: install what provides them, under your system's names"
-    if "user-mode-linux" in unavailable:
+    if "user-mode-linux" in without_candidate:
         return "user-mode-linux is not packaged for this system: use LAB=docker, or a Debian 12 or 13 machine"
-    if unavailable:
-        return f"apt knows no {' '.join(unavailable)}: add Debian's `main` to the package sources"
+    if without_candidate:
+        return f"apt knows no {' '.join(without_candidate)}: add Debian's `main` to the package sources"
     if not is_root:
         return f"missing: {names}. As root: apt-get install --no-install-recommends {names}"
     return None
 
 
-def _unavailable(packages: Sequence[str]) -> list[str]:
-    """Return what apt has no candidate for."""
-    text = run(["apt-cache", "policy", *packages], check=False).stdout
-    sections = {}
-    for line in text.splitlines():
+def unavailable(policy: str, packages: Sequence[str]) -> list[str]:
+    """Return those of `packages` that apt can't install.
+
+    :param policy: what ``apt-cache policy`` says of them.
+    """
+    candidates: dict[str, str] = {}
+    name = ""
+    for line in policy.splitlines():
         if line.endswith(":") and not line.startswith(" "):
             name = line[:-1]
         elif line.strip().startswith("Candidate:"):
-            sections[name] = line.split(":", 1)[1].strip()
-    return [package for package in packages if sections.get(package, "(none)") == "(none)"]
+            candidates[name] = line.split(":", 1)[1].strip()
+    return [package for package in packages if candidates.get(package, "(none)") == "(none)"]
+
+
+def _unavailable(packages: Sequence[str]) -> list[str]:
+    return unavailable(run(["apt-cache", "policy", *packages], check=False).stdout, packages)
 
 
 def require(group: str, progress: Progress) -> None:
@@ -89,12 +96,12 @@ def require(group: str, progress: Progress) -> None:
     if not packages:
         return
     has_apt, is_root = shutil.which("apt-get") is not None, os.geteuid() == 0
-    unavailable = _unavailable(packages) if has_apt else []
-    if unavailable and is_root:
+    without_candidate = _unavailable(packages) if has_apt else []
+    if without_candidate and is_root:
         progress("fetch the package lists")
         run(["apt-get", "-q", "update"], timeout=INSTALL_SECONDS)
-        unavailable = _unavailable(packages)
-    problem = refusal(packages, has_apt, is_root, unavailable)
+        without_candidate = _unavailable(packages)
+    problem = refusal(packages, has_apt, is_root, without_candidate)
     if problem:
         raise LabError(problem)
     progress(f"install {' '.join(packages)}")

@@ -19,7 +19,10 @@ DOMAIN = "lab.test"
 MINIMUM_MEMORY_MB = 256  # systemd, sshd and one Python process
 MAXIMUM_HOSTS = 100
 
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, lower case
+NAME_LIMIT = 30  # both names together stand in the paths of sockets: lab.base.SOCKET_PATH_LIMIT
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # RFC 1123, lower case
+_LAB = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_KEYS = ("image", "memory_mb", "groups")
 
@@ -42,18 +45,22 @@ def _known(found: Iterable[object], known: tuple[str, ...], where: str) -> None:
             raise LabError(f"{where}: unknown key {key!r}; {hint}")
 
 
-def check_name(name: object, what: str) -> str:
-    """Return `name` when it can be a host name's label.
-
-    :raises LabError: it cannot.
-    """
-    if not isinstance(name, str) or not _LABEL.fullmatch(name):
-        raise LabError(f"{what} {name!r} is no name: use 1 to 63 lower-case letters, digits and inner dashes")
+def _name(name: object, what: str, pattern: re.Pattern[str]) -> str:
+    if not isinstance(name, str) or not pattern.fullmatch(name) or len(name) > NAME_LIMIT:
+        raise LabError(f"{what} {name!r} is no name: use 1 to {NAME_LIMIT} lower-case letters, digits and inner dashes")
     return name
 
 
+def lab_name(name: str) -> str:
+    """Return `name` when a lab can have it.
+
+    :raises LabError: it can't.
+    """
+    return _name(name, "lab", _LAB)
+
+
 def _host(name: object, raw: object) -> HostSpec:
-    host = check_name(name, "host")
+    host = _name(name, "host", _HOST)
     if not isinstance(raw, Mapping):
         raise LabError(f"host {host}: expected keys {', '.join(_HOST_KEYS)}, found {raw!r}")
     _known(raw, _HOST_KEYS, f"host {host}")
