@@ -114,6 +114,8 @@ COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {
 def main(argv: Sequence[str]) -> int:
     """Run the command line and return the exit status."""
     options = parser().parse_args(argv)
+    # Plain `su` leaves root without the directories that hold iptables and mke2fs.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     try:
         COMMANDS[options.command](Places.from_environment(os.environ), options)
     except LabError as error:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -65,14 +64,11 @@ def is_running(lab: Lab, host: Host) -> bool:
 
 def start(lab: Lab, host: Host, cache: Path) -> None:
     """Switch a host on; its disk is made where absent."""
-    free = os.statvfs(kernel.MEMORY_FILES)
-    if free.f_bavail * free.f_frsize < host.memory_mb * 1024**2:
-        raise LabError(f"host {host.name}: {host.memory_mb} MB of memory do not fit in {kernel.MEMORY_FILES}")
     if not _has_booted(lab, host).exists():
         _disk(lab, host).unlink(missing_ok=True)  # a crash may have left half a disk
     log = _console(lab, host)
     log.unlink(missing_ok=True)
-    processes.detach(command(lab, host), log, kernel.environment(cache))
+    processes.detach(command(lab, host), log, kernel.environment(cache, host.memory_mb))
 
 
 def cut_power(lab: Lab, host: Host) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.base import LabError, digest, locked, private_directory, run
 
-MEMORY_FILES = Path("/dev/shm")  # guests' memory in a file on a disk would be written to that disk
+_MEMORY_DIRECTORIES = (Path("/dev/shm"), Path("/tmp"))  # tmpfs first: a file on a disk would be written to it
 _PRELOAD_SOURCE = Path(__file__).with_name("xstate.c")
 _WIDE_STATE_FLAGS = frozenset({"amx_tile", "apx"})
 _FIRST_SOUND_RELEASE = (6, 13)
@@ -72,9 +72,22 @@ def _preload(cache: Path) -> Path:
     return library
 
 
-def environment(cache: Path) -> Mapping[str, str]:
-    """Return the environment to run linux.uml in."""
-    values = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(MEMORY_FILES)}
+def memory_directory(megabytes: int) -> Path:
+    """Return where a guest's memory can be a file: with that much room, and allowed to hold programs.
+
+    :raises LabError: nowhere.
+    """
+    for directory in _MEMORY_DIRECTORIES:
+        found = os.statvfs(directory)
+        if found.f_bavail * found.f_frsize >= megabytes * 1024**2 and not found.f_flag & os.ST_NOEXEC:
+            return directory
+    names = " or ".join(str(directory) for directory in _MEMORY_DIRECTORIES)
+    raise LabError(f"no room for {megabytes} MB of a host's memory in {names}, or these are mounted noexec")
+
+
+def environment(cache: Path, megabytes: int) -> Mapping[str, str]:
+    """Return the environment to run linux.uml in, for a guest of that size."""
+    values = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(memory_directory(megabytes))}
     if processor_is_wide() and not keeps_wide_state(installed_release()):
         # Bound at once: the small stacks of a user-mode kernel have no room for the dynamic linker.
         values |= {"LD_PRELOAD": str(_preload(cache)), "LD_BIND_NOW": "1"}

@@ -36,7 +36,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 def _is_there(evidence: str) -> bool:
     if evidence.startswith("/"):
         return Path(evidence).exists()
-    return shutil.which(evidence, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+    return shutil.which(evidence) is not None
 
 
 def missing(group: str, is_there: Callable[[str], bool] = _is_there, compiler_wanted: bool = False) -> list[str]:
