@@ -18,6 +18,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import P
 class Wanted:
     """A directory as it should be; ids are numbers, so that the accounts need not exist yet.
 
+    ``input`` is the variable that gave the path.
     ``mounted`` says that it lies on a mount, and must not be made before that is there.
     ``shared`` asks for a default ACL that gives the group rwx whatever the umask.
     """
@@ -28,6 +29,7 @@ class Wanted:
     mode: int
     mounted: bool = False
     shared: bool = False
+    input: str = "a directory"
 
 
 @dataclass(frozen=True)
@@ -70,21 +72,28 @@ class Plan:
         return self.make or self.chown or self.chmod or self.acl
 
 
-def _check_path(path: str) -> list[Problem]:
+def _check_path(wanted: Wanted) -> list[Problem]:
     instead = "write an absolute path of its own, such as /srv/mlflow/artifacts"
     try:
-        plain = nfs_share.check_path(path)
+        plain = nfs_share.check_path(wanted.path)
     except ValueError as error:
-        return [Problem(str(error), "MLflow stores paths as they are written, for all hosts and for good", instead)]
+        why = "MLflow stores paths as they are written, for all hosts and for good"
+        return [Problem(f"{wanted.input}: {error}", why, instead)]
     if plain in nfs_share.SYSTEM_DIRECTORIES:
-        return [Problem(f"{path} is one of the system's own directories", "its owner would change", instead)]
+        return [
+            Problem(
+                f"{wanted.input} is {wanted.path}, one of the system's own directories",
+                "its owner would change",
+                instead,
+            )
+        ]
     return []
 
 
 def check_paths(wanted: Iterable[Wanted]) -> list[Problem]:
     """Judge the inputs alone: plain absolute paths, each its own, artifacts apart from the service's state."""
     directories = list(wanted)
-    problems = [problem for directory in directories for problem in _check_path(directory.path)]
+    problems = [problem for directory in directories for problem in _check_path(directory)]
     if problems:
         return problems
     return [

@@ -53,6 +53,10 @@ options:
             all rights, so that a umask of C(022) locks nobody out.
         type: bool
         default: false
+      input:
+        description: The variable that O(directories[].path) was given by, for messages.
+        type: str
+        default: a directory
   accounts:
     description: Users and groups whose names and numbers must belong together, or be free.
     type: list
@@ -232,6 +236,7 @@ def main() -> None:
         "mode": {"type": "str", "required": True},
         "mounted": {"type": "bool", "default": False},
         "shared": {"type": "bool", "default": False},
+        "input": {"type": "str", "default": "a directory"},
     }
     member = {"name": {"type": "str", "required": True}, "group": {"type": "str", "required": True}}
     module = AnsibleModule(
