@@ -23,12 +23,14 @@ class FakeMlflow(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[str]] = []
     status = 200
+    missing = ""
 
     def do_POST(self) -> None:
         self.asked.append(f"{self.headers['Host']} {self.path}")
         length = int(self.headers["Content-Length"])
         assert self.rfile.read(length) == b'{"max_results": 1}'
-        self.send_response(403 if self.headers["Host"] != "mlflow.example.org:5000" else self.status)
+        status = 404 if self.missing and self.path.startswith(self.missing) else self.status
+        self.send_response(403 if self.headers["Host"] != "mlflow.example.org:5000" else status)
         self.end_headers()
         self.wfile.write(b"an answer")
 
@@ -38,7 +40,7 @@ class FakeMlflow(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
-    FakeMlflow.asked, FakeMlflow.status = [], 200
+    FakeMlflow.asked, FakeMlflow.status, FakeMlflow.missing = [], 200, ""
     with HTTPServer(("127.0.0.1", 0), FakeMlflow) as fake:
         thread = threading.Thread(target=fake.serve_forever)
         thread.start()
@@ -58,6 +60,13 @@ def test_asks_as_a_client_does(server: HTTPServer) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "answers (status 200)" in ran.stdout
     assert FakeMlflow.asked == ["mlflow.example.org:5000 /tools/api/2.0/mlflow/experiments/search"]
+
+
+def test_an_older_release_has_only_the_web_pages_api_below_the_prefix(server: HTTPServer) -> None:
+    FakeMlflow.missing = "/tools/api/"
+    ran = probe(server.server_port, "--host-header", "mlflow.example.org:5000", MLFLOW_STATIC_PREFIX="/tools")
+    assert ran.returncode == 0
+    assert FakeMlflow.asked[-1].endswith(" /tools/ajax-api/2.0/mlflow/experiments/search")
 
 
 def test_a_refused_host_is_told_at_once(server: HTTPServer) -> None:
