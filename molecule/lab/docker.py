@@ -88,6 +88,8 @@ def build_image(places: Places, tag: str, suite: str, settings: machine.Settings
             run(["tar", "--numeric-owner", "-C", str(root), "-cf", str(archive), "."], timeout=300)
             words = [word for line in changes(environment, key) for word in ("--change", line)]
             run(["docker", "import", *words, str(archive), tag], timeout=300)
+        # What the tag named before, and nothing that isn't ours.
+        run(["docker", "image", "prune", "--force", "--filter", f"label={_LABEL}"], check=False, timeout=120)
         progress(f"Docker image {tag} is ready")
 
 

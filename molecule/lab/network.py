@@ -161,12 +161,16 @@ def switch_forwarding_on(note: Path) -> None:
         _FORWARD_SWITCH.write_text("1\n")
 
 
+def _docker_routes() -> bool:
+    return bool(processes.matching(["dockerd"])) or Path("/sys/class/net/docker0").exists()
+
+
 def switch_forwarding_back(note: Path) -> str | None:
     """Undo `switch_forwarding_on` after the last lab; return what to tell the user, if anything."""
     if not note.exists():
         return None
     note.unlink()
-    if processes.matching(["dockerd"]) or Path("/sys/class/net/docker0").exists():
+    if _docker_routes():
         return "IPv4 forwarding stays on: Docker uses it"
     _FORWARD_SWITCH.write_text("0\n")
     return None

@@ -154,6 +154,7 @@ def down(places: Places, name: str, progress: Progress) -> None:
             progress("removed")
     with locked(places.state / "locks" / ".networks", "chooses a network"):
         if not state.names(places):
+            shutil.rmtree(places.run, ignore_errors=True)
             message = network.switch_forwarding_back(places.state / "forwarding-was-off")
             if message:
                 progress(message)

@@ -62,3 +62,32 @@ def test_rules_are_the_labs_own() -> None:
     assert one.gateway == "10.213.3.1"
     assert not set(one.rules) & set(other.rules)
     assert all(f"selfhosted-mlflow {one.tap}" in rule for _table, _chain, rule in one.rules)
+
+
+@pytest.fixture
+def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "ip_forward"
+    monkeypatch.setattr(network, "_FORWARD_SWITCH", path)
+    return path
+
+
+def test_forwarding_is_given_back_as_it_was(switch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_docker_routes", lambda: False)
+    for before in ("0\n", "1\n"):
+        switch.write_text(before)
+        network.switch_forwarding_on(tmp_path / "note")
+        network.switch_forwarding_on(tmp_path / "note")  # a second lab
+        assert switch.read_text() == "1\n"
+        assert network.switch_forwarding_back(tmp_path / "note") is None
+        assert switch.read_text() == before
+
+
+def test_forwarding_stays_on_for_docker_and_says_so(
+    switch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_docker_routes", lambda: True)
+    switch.write_text("0\n")
+    network.switch_forwarding_on(tmp_path / "note")
+
+    assert "Docker uses it" in str(network.switch_forwarding_back(tmp_path / "note"))
+    assert switch.read_text() == "1\n"
