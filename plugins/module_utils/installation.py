@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import virtualenv
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
@@ -58,6 +59,12 @@ def interpreter(output: str, install: Install) -> Interpreter:
         found = re.search(r"python(\d+)\.(\d+)$", install.python)
     version = (int(found.group(1)), int(found.group(2))) if found else None
     return Interpreter(version, "complete" in output)
+
+
+def look(run_command: Callable[[list[str]], tuple[int, str, str]], install: Install) -> Interpreter:
+    """Ask the interpreter on this host; ``run_command`` runs one and returns its status and output."""
+    output = run_command([install.python, "-I", "-c", LOOK])[1] if os.access(install.python, os.X_OK) else ""
+    return interpreter(output, install)
 
 
 def _python(install: Install, python: Interpreter) -> Iterator[Problem]:

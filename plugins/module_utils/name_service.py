@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import bounded
@@ -29,7 +30,11 @@ def addresses(host: str) -> frozenset[str]:
 
 
 def is_here(address: str) -> bool:
-    """Whether an address is one of this host's: only then can a socket be bound to it."""
+    """Whether an IP address is one of this host's: only then can a socket be bound to it."""
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

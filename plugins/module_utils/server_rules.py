@@ -12,20 +12,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_root, environment, virtualenv
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_root, environment, installation
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.database_uri import database_problems
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.listeners import Listener
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
 UNIT = "mlflow.service"
-OLDEST_PYTHON = (3, 10)
 _FIRST_FREE_PORT = 1024
 _LAST_PORT = 65535
 _SHORTEST_START = 30
 #: Measured resident memory in MiB: the first worker, each further one, the job runners.
 _FIRST_WORKER, _NEXT_WORKER, _JOBS = 480, 280, 1800
-_LOCK = re.compile(r"mlflow-(?P<version>.+)-py(?P<python>\d+\.\d+)\.txt")
 _MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[KMGT]?)")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HOST = re.compile(r"[^\s,/@]+")
@@ -49,26 +47,6 @@ MANAGED = {
     "MLFLOW_STATIC_PREFIX": "mlflow_server_static_prefix",
     "MLFLOW_WORKERS": "mlflow_server_workers",
 }
-
-
-@dataclass(frozen=True)
-class Install:
-    """What is to be installed.
-
-    ``requirements`` is the user's own file on the controller or '', ``locks`` are the
-    file names of those that ship with the role, ``python_comes`` says that the role
-    installs the interpreter itself.
-    """
-
-    version: str = "3.17.2"
-    requirements: str = ""
-    requirements_exist: bool = True
-    locks: tuple[str, ...] = ()
-    extra_packages: tuple[str, ...] = ()
-    python: str = "/usr/bin/python3"
-    python_comes: bool = False
-    wheelhouse: str = ""
-    keep_releases: int = 2
 
 
 @dataclass(frozen=True)
@@ -118,13 +96,14 @@ class Evidence:
     root_is_other_file: bool = False
     listeners: tuple[Listener, ...] = ()
     wheelhouse_exists: bool = True
+    bind_address_is_here: bool = True
 
 
 @dataclass(frozen=True)
 class Case:
     """Everything that is judged together."""
 
-    install: Install = field(default_factory=Install)
+    install: installation.Install = field(default_factory=lambda: installation.Install("mlflow_server"))
     service: Service = field(default_factory=Service)
     root: artifact_root.Root = field(default_factory=lambda: artifact_root.Root("/srv/mlflow/artifacts", "proxied"))
     evidence: Evidence = field(default_factory=Evidence)
@@ -137,59 +116,11 @@ def _host(case: Case) -> Iterator[Problem]:
             "the server runs as a systemd service, which starts it at boot and after a failure",
             "deploy on a host or container whose process 1 is systemd",
         )
-    python, version = case.install.python, case.evidence.python_version
-    if version is None and not case.install.python_comes:
-        yield Problem(
-            f"mlflow_server_python is {python}, and it can't be run",
-            "MLflow is installed with it",
-            "install it, or leave mlflow_server_python out to use the operating system's",
-        )
-    elif version is not None and version < OLDEST_PYTHON:
-        yield Problem(
-            f"{python} is Python {version[0]}.{version[1]}",
-            "MLflow 3 needs Python 3.10 or newer",
-            "install a newer Python and name it in mlflow_server_python, such as /usr/bin/python3.11",
-        )
 
 
-def _packages(case: Case) -> Iterator[Problem]:
-    install, version = case.install, case.evidence.python_version
-    if install.requirements and not install.requirements_exist:
-        yield Problem(
-            f"mlflow_server_requirements is {install.requirements}, and the controller has no such file",
-            "it is what would be installed",
-            "write the path of a hash-locked requirements file on the machine that runs Ansible",
-        )
-    locked: dict[str, list[str]] = {}
-    for match in filter(None, map(_LOCK.fullmatch, install.locks)):
-        locked.setdefault(match["version"], []).append(match["python"])
-    pythons = locked.get(install.version, [])
-    if not install.requirements and version and version >= OLDEST_PYTHON:
-        python = f"{version[0]}.{version[1]}"
-        if python not in pythons:
-            known = ", ".join(sorted(locked, key=lambda text: [int(part) for part in text.split(".")], reverse=True))
-            yield Problem(
-                f"mlflow_server_version is {install.version}, to be installed on Python {python}",
-                "no lock for the two ships with the role"
-                + (f" (for Python {', '.join(pythons)} there is one)" if pythons else "")
-                + ", and without one today's dependencies can break the release",
-                f"use one of {known}, or give a locked file of your own in mlflow_server_requirements",
-            )
-    for package in install.extra_packages:
-        if not virtualenv.is_pin(package):
-            yield Problem(
-                f"mlflow_server_extra_packages has {package!r}",
-                "without an exact version the same inventory would install something else next month",
-                "write NAME==VERSION, such as boto3==1.40.1",
-            )
-    if install.wheelhouse and not case.evidence.wheelhouse_exists:
-        yield Problem(
-            f"mlflow_server_wheelhouse is {install.wheelhouse}, and the server has no such directory",
-            "all packages would be installed from there",
-            "copy the wheels to that path on the server first, as an absolute path",
-        )
-    if install.keep_releases < 0:
-        yield Problem(f"mlflow_server_keep_releases is {install.keep_releases}", "it is a number", "write 0 or more")
+def _install(case: Case) -> Iterator[Problem]:
+    python = installation.Interpreter(case.evidence.python_version, complete=True)
+    return installation.problems(case.install, python, case.evidence.wheelhouse_exists)
 
 
 def _directories(case: Case) -> Iterator[Problem]:
@@ -228,6 +159,12 @@ def _address(case: Case) -> Iterator[Problem]:
             "write an IPv4 or IPv6 address without port or brackets: 0.0.0.0 or :: for all, 127.0.0.1 for a proxy only",
         )
         address = ""
+    if address and not case.evidence.bind_address_is_here:
+        yield Problem(
+            f"mlflow_server_bind_address is {address}, which no interface of this host has",
+            "the server could not bind to it and would not start",
+            "use one of this host's addresses, 0.0.0.0 or :: for all of them, or 127.0.0.1 for a proxy only",
+        )
     if not _FIRST_FREE_PORT <= service.port <= _LAST_PORT:
         yield Problem(
             f"mlflow_server_port is {service.port}",
@@ -340,7 +277,7 @@ def _environment(case: Case) -> Iterator[Problem]:
 def judge(case: Case) -> Sequence[Problem]:
     """Return every reason not to deploy, in the order in which one would mend them."""
     service, evidence = case.service, case.evidence
-    rules = (_host, _packages, _account, _directories, _address, _clients, _resources, _environment)
+    rules = (_host, _install, _account, _directories, _address, _clients, _resources, _environment)
     problems = [problem for rule in rules for problem in rule(case)]
     root = artifact_root.judge(
         case.root,

@@ -157,13 +157,6 @@ def _is_user(name: str) -> bool:
     return True
 
 
-def _interpreter(module: AnsibleModule, install: installation.Install) -> installation.Interpreter:
-    output = ""
-    if os.access(install.python, os.X_OK):
-        output = module.run_command([install.python, "-I", "-c", installation.LOOK])[1]
-    return installation.interpreter(output, install)
-
-
 def _look(module: AnsibleModule, inputs: ClientInputs) -> ClientHost:
     """Gather what the rules need to know of this host."""
     library = inputs.library
@@ -171,7 +164,7 @@ def _look(module: AnsibleModule, inputs: ClientInputs) -> ClientHost:
         groups=_groups(),
         unknown_users=tuple(user for user in inputs.users if not _is_user(user)),
         ca_bundle_readable=os.path.isfile(inputs.ca_bundle) and os.access(inputs.ca_bundle, os.R_OK),
-        python=_interpreter(module, library) if library else None,
+        python=installation.look(module.run_command, library) if library else None,
         wheelhouse_exists=library is not None and os.path.isdir(library.wheelhouse),
     )
 

@@ -68,6 +68,7 @@ import pwd
 from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.membership import Group, plan
 
 

@@ -238,29 +238,20 @@ problems:
 """
 
 import os
-import re
 from dataclasses import asdict
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_root, listeners, mountinfo, server_rules
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    artifact_root,
+    installation,
+    listeners,
+    mountinfo,
+    name_service,
+    server_rules,
+)
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
-
-#: Prints the version, and whether virtual environments can be made.
-LOOK = "import sys; print('%d.%d' % sys.version_info[:2]); import venv, ensurepip; print('complete')"
-
-
-def look_at_python(module: AnsibleModule, install: server_rules.Install) -> tuple[Optional[tuple[int, int]], bool]:
-    """Return the interpreter's version, None when it can't be run, and whether it is complete."""
-    output = ""
-    if os.access(install.python, os.X_OK):
-        output = module.run_command([install.python, "-I", "-c", LOOK])[1]
-    named = re.match(r"(\d+)\.(\d+)", output) or (
-        re.search(r"python(\d+)\.(\d+)$", install.python) if install.python_comes else None
-    )
-    version = (int(named.group(1)), int(named.group(2))) if named else None
-    return version, "complete" in output
 
 
 def first_symlink(paths: list[str]) -> Optional[tuple[str, str]]:
@@ -325,26 +316,26 @@ def argument_spec() -> dict[str, Any]:
 def main() -> None:
     """Gather the evidence, judge, and fail with everything that is wrong."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    install = server_rules.Install(**options("install", module))
+    install = installation.Install("mlflow_server", **options("install", module))
     service = server_rules.Service(**options("service", module))
     root = artifact_root.Root(**options("artifacts", module))
     mounts = mountinfo.read()
     near = artifact_root.components(root.path, mounts)
-    version, complete = look_at_python(module, install)
+    python = installation.look(module.run_command, install)
     evidence = server_rules.Evidence(
         systemd=os.path.isdir("/run/systemd/system"),
-        python_version=version,
+        python_version=python.version,
         mounts=mounts,
         symlink=first_symlink(near),
         root_is_other_file=root.path in near and os.path.exists(root.path) and not os.path.isdir(root.path),
         listeners=tuple(listeners.on_port(service.port)),
+        bind_address_is_here=name_service.is_here(service.bind_address),
         wheelhouse_exists=os.path.isabs(install.wheelhouse) and os.path.isdir(install.wheelhouse),
     )
     problems = server_rules.judge(server_rules.Case(install, service, root, evidence))
     if problems:
         module.fail_json(msg=render(problems), problems=[asdict(problem) for problem in problems])
-    found = f"{version[0]}.{version[1]}" if version else ""
-    module.exit_json(changed=False, python_version=found, packages_missing=not complete)
+    module.exit_json(changed=False, python_version=str(python), packages_missing=not python.complete)
 
 
 if __name__ == "__main__":

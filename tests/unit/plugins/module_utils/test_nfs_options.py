@@ -7,10 +7,25 @@ import pytest
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import nfs_options
 
 #: What Linux 6.1 showed of a mount made with the role's own options.
-SHOWN = (
-    "rw,nosuid,nodev,noatime,rw,vers=4.2,rsize=131072,wsize=131072,namlen=255,hard,proto=tcp,timeo=600,retrans=2,"
-    "sec=sys,clientaddr=10.213.0.12,local_lock=none,addr=10.213.0.10"
-).split(",")
+SHOWN = [
+    "rw",
+    "nosuid",
+    "nodev",
+    "noatime",
+    "rw",
+    "vers=4.2",
+    "rsize=131072",
+    "wsize=131072",
+    "namlen=255",
+    "hard",
+    "proto=tcp",
+    "timeo=600",
+    "retrans=2",
+    "sec=sys",
+    "clientaddr=10.213.0.12",
+    "local_lock=none",
+    "addr=10.213.0.10",
+]
 OURS = "nfsvers=4.2,hard,timeo=600,retrans=2,noatime,nosuid,nodev,_netdev"
 
 

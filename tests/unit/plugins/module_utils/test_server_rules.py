@@ -10,12 +10,12 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import mountinfo
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.artifact_root import Root
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.installation import Install
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.listeners import Listener
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.server_rules import (
     MANAGED,
     Case,
     Evidence,
-    Install,
     Service,
     bytes_of,
     judge,
@@ -29,7 +29,7 @@ MOUNTS = mountinfo.parse(
 )
 LOCAL = mountinfo.parse("22 1 254:1 / / rw - ext4 /dev/vda1 rw")
 LOCKS = ("mlflow-3.17.2-py3.11.txt", "mlflow-3.17.2-py3.13.txt", "mlflow-2.22.5-py3.11.txt")
-GOOD = Case(install=Install(locks=LOCKS), evidence=Evidence(mounts=LOCAL))
+GOOD = Case(install=Install("mlflow_server", locks=LOCKS), evidence=Evidence(mounts=LOCAL))
 
 
 def case(base: Case = GOOD, **changes: Any) -> Case:
@@ -130,6 +130,7 @@ REFUSED = [
     (case(bind_address="mlflow.example.org"), "bind_address", "one address", "127.0.0.1"),
     (case(bind_address="127.0.0.1:5000"), "bind_address", "one address", "without port"),
     (case(bind_address="[::1]"), "bind_address", "one address", "brackets"),
+    (case(bind_address="192.0.2.7", bind_address_is_here=False), "no interface", "could not bind", "this host's"),
     (case(port=0), "port is 0", "need rights", "1024 to 65535"),
     (case(port=80), "port is 80", "need rights", "reverse proxy"),
     (case(port=65536), "port is 65536", "the last", "1024 to 65535"),
