@@ -22,7 +22,8 @@ from lab.machine import Settings
 DISK_BYTES = 8 * 1024**3  # sparse
 BUILD_SECONDS = 900
 PACKAGES = ("ca-certificates", "curl", "dbus", "iproute2", "procps", "python3", "sudo", "systemd-sysv")
-MACHINE_PACKAGES = ("kmod", "openssh-server", "udev")  # of no use in a container
+# Of no use in a container. Debian's standard installation has python3-apt (by apt-listchanges); containers have not.
+MACHINE_PACKAGES = ("kmod", "openssh-server", "python3-apt", "udev")
 # Documentation costs a guest time at each package; a crash of a package installation costs a lab nothing.
 DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
