@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -13,11 +14,12 @@ from testinfra.host import Host
 def ask(url: str, host: str | None = None) -> int:
     """Return the status of a call that only a server with a database can answer."""
     address = urlsplit(url)
-    connection = HTTPConnection(str(address.hostname), address.port, timeout=30)
     headers = {"Content-Type": "application/json", **({"Host": host} if host else {})}
     path = f"{address.path}/api/2.0/mlflow/experiments/search"
-    connection.request("POST", path, body='{"max_results": 1}', headers=headers)
-    return connection.getresponse().status
+    with closing(HTTPConnection(str(address.hostname), address.port, timeout=30)) as connection:
+        connection.request("POST", path, body='{"max_results": 1}', headers=headers)
+        with connection.getresponse() as response:
+            return response.status
 
 
 def properties(server: Host, *names: str) -> dict[str, str]:
