@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from lab import host, inventory, operations, requirements, spec
-from lab.base import LabError, Places, Progress, write_atomically
+from lab.base import LabError, Places, Progress, private_directory, write_atomically
 from lab.state import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +32,7 @@ class Hosts:
         self._places = Places.from_environment(os.environ)
         self._progress = progress
         self._lab: Lab | None = None
+        self._log = private_directory(self._places.state) / "bench.log"
 
     @property
     def lab(self) -> Lab:
@@ -71,7 +72,7 @@ class Hosts:
         :raises LabError: it failed, or took longer than `seconds`.
         """
         argv = [*host.ssh_command(self.lab), self.lab.host(name).name, command]
-        return _run(argv, f"on {name}, {command}", seconds, stdin)
+        return self._run(argv, f"on {name}, {command}", seconds, stdin)
 
     def inventory(self, groups: Mapping[str, Sequence[str]], variables: Mapping[str, object]) -> Path:
         """Write an inventory with these groups of hosts, and variables for all; return its path."""
@@ -102,7 +103,20 @@ class Hosts:
             *options,
             str(playbook),
         ]
-        return _run(argv, playbook.name, seconds)
+        return self._run(argv, playbook.name, seconds)
+
+    def _run(self, argv: Sequence[str], what: str, seconds: float, stdin: str = "") -> str:
+        try:
+            done = subprocess.run(
+                argv, check=False, capture_output=True, text=True, input=stdin, timeout=seconds, env=_environment()
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{what}: no end after {seconds:.0f} s") from error
+        if done.returncode:
+            words = done.stdout + done.stderr
+            self._log.write_text(words)
+            raise LabError(f"{what}: ended with {done.returncode}: {words.strip()[-2000:]}\n(all output: {self._log})")
+        return done.stdout
 
 
 def _environment() -> dict[str, str]:
@@ -113,19 +127,6 @@ def _environment() -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
     }
-
-
-def _run(argv: Sequence[str], what: str, seconds: float, stdin: str = "") -> str:
-    try:
-        done = subprocess.run(
-            argv, check=False, capture_output=True, text=True, input=stdin, timeout=seconds, env=_environment()
-        )
-    except subprocess.TimeoutExpired as error:
-        raise LabError(f"{what}: no end after {seconds:.0f} s") from error
-    if done.returncode:
-        words = (done.stdout + done.stderr).strip()[-3000:]
-        raise LabError(f"{what}: ended with {done.returncode}:\n{words}")
-    return done.stdout
 
 
 class Stopwatch:

@@ -32,7 +32,7 @@ class Effort:
 
     rounds: int = 2
     starts: int = 5
-    memories: int = 2
+    memories: int = 1
     runs: int = 5
 
 
@@ -79,7 +79,7 @@ class Session:
         return steps
 
     def _install_steps(self) -> list[Step]:
-        seconds = {first_install.OURS: 90.0, first_install.UV: 90.0, first_install.PIP: 130.0}
+        seconds = {first_install.OURS: 80.0, first_install.UV: 80.0, first_install.PIP: 120.0}
 
         def step(number: int, way: str) -> Step:
             what = f"first install {number + 1}/{self._effort.rounds} on a fresh host: {way}"
@@ -108,12 +108,12 @@ class Session:
 
     def _no_change_steps(self) -> list[Step]:
         def step(number: int) -> Step:
-            return Step(f"run each playbook, {number + 1}/{self._effort.runs}", 35, lambda: self._run(number))
+            return Step(f"run each playbook, {number + 1}/{self._effort.runs}", 25, lambda: self._run(number))
 
         return [
             Step("have nas, server and client up", 30, lambda: self._hosts.up(*no_change.NAMES)),
-            Step("deploy on them with site.yml", 120, self._deploy),
-            Step("count the tasks of a run that changes nothing", 35, self._count),
+            Step("deploy on them with site.yml", 90, self._deploy),
+            Step("count the tasks of a run that changes nothing", 25, self._count),
             *(step(number) for number in range(self._effort.runs)),
         ]
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=\d+(?:\s+\w+=\d+)+)\s*$", re.MULTILINE)
-_TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[")
+_RESULT = re.compile(
+    r"^(?:ok|changed|skipping|failed|fatal): \[(?P<host>[^] ]+)(?: -> [^]]*)?\](?P<item>(?:: FAILED!)? => \(item=)?"
+)
 _TRIP = re.compile(r"^<(?P<address>[^>]+)> SSH: EXEC ")
 
 
@@ -59,20 +61,25 @@ def recaps(output: str) -> dict[str, Recap]:
 
 
 def trips(output: str, addresses: Mapping[str, str]) -> dict[str, Trips]:
-    """Return the trips to each host.
+    """Return the trips to each host; a task's trips stand before its result, whatever other hosts do meanwhile.
 
     :param output: of ``ansible-playbook -vvv``.
     :param addresses: host name -> the address Ansible connects to.
     """
     names = {address: name for name, address in addresses.items()}
-    calls: Counter[str] = Counter()
-    tasks: dict[str, set[int]] = {name: set() for name in addresses}
-    number = 0
+    calls, tasks = Counter[str](), Counter[str]()
+    went: set[str] = set()  # since the host's last result
+    looping: set[str] = set()  # their last result was of an item
     for line in output.splitlines():
-        number += bool(_TASK.match(line))
-        match = _TRIP.match(line)
-        if match and match["address"] in names:
-            name = names[match["address"]]
+        trip, result = _TRIP.match(line), _RESULT.match(line)
+        if trip and trip["address"] in names:
+            name = names[trip["address"]]
             calls[name] += 1
-            tasks[name].add(number)
-    return {name: Trips(tasks=len(tasks[name]), calls=calls[name]) for name in addresses}
+            went.add(name)
+        elif result:
+            name, of_item = result["host"], bool(result["item"])
+            # The items of a loop are one task.
+            tasks[name] += name in went and not (of_item and name in looping)
+            went.discard(name)
+            (looping.add if of_item else looping.discard)(name)
+    return {name: Trips(tasks=tasks[name], calls=calls[name]) for name in addresses}
