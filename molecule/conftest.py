@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
+
+RunSite = Callable[..., subprocess.CompletedProcess[str]]
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -19,6 +23,28 @@ sys.path.insert(0, str(Path(__file__).parent))
 def inventory() -> AnsibleRunner:
     # Not the file: beside it stands what the lab says of its hosts.
     return AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
+
+
+@pytest.fixture(scope="session")
+def run_site() -> RunSite:
+    """Run playbooks/site.yml on the scenario's hosts, and return it with all that it said in ``stdout``."""
+    site = Path(__file__).parents[1] / "playbooks/site.yml"
+    command = ["ansible-playbook", "--inventory", str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent), str(site)]
+    # Molecule lets Ansible colour its output, and say on stderr what failed.
+    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            env=environment,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,13 @@ Each row runs the whole of playbooks/site.yml, as a person who made that slip wo
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from testinfra.host import Host
 
-SITE = Path(__file__).parents[4] / "playbooks/site.yml"
-INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
 SHARE = {"mlflow_nfs_share": "nas:/srv/mlflow", "mlflow_artifact_root": "/mnt/mlflow"}
 
 Row = tuple[dict[str, object], str]
@@ -67,14 +64,17 @@ def untouched(server: Host) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("inputs", "told"), ROWS.values(), ids=ROWS.keys())
-def test_bad_input_is_refused(inputs: dict[str, object], told: str, tmp_path: Path) -> None:
+def test_bad_input_is_refused(
+    inputs: dict[str, object],
+    told: str,
+    run_site: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
     # Somebody else's host is a client too: only then does direct access need a share.
     others = tmp_path / "others.ini"
     others.write_text("[mlflow_clients]\nelsewhere\n")
-    command = ["ansible-playbook", "--inventory", INVENTORY, "--inventory", str(others), "--limit", "bare", str(SITE)]
-    run = subprocess.run(
-        [*command, "--extra-vars", json.dumps(inputs)], capture_output=True, text=True, check=False, timeout=120
-    )
+
+    run = run_site("--inventory", str(others), "--limit", "bare", "--extra-vars", json.dumps(inputs))
 
     assert run.returncode == 2, run.stdout
     assert told in run.stdout

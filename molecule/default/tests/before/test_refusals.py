@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-SITE = Path(__file__).parents[4] / "playbooks/site.yml"
 
-
-def test_host_without_systemd_is_refused(inventory: AnsibleRunner, tmp_path: Path) -> None:
+def test_host_without_systemd_is_refused(
+    inventory: AnsibleRunner, run_site: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     (name,) = inventory.get_hosts("without_systemd")
     groups = tmp_path / "groups.ini"
     groups.write_text(f"[mlflow_server]\n{name}\n")
-    known = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-    command = ["ansible-playbook", "--inventory", known, "--inventory", str(groups)]
-    run = subprocess.run(
-        [*command, "--limit", name, str(SITE)], capture_output=True, text=True, check=False, timeout=120
-    )
+
+    run = run_site("--inventory", str(groups), "--limit", name)
 
     assert run.returncode == 2, run.stdout
     assert "not started by systemd" in run.stdout
