@@ -14,22 +14,26 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 _LISTEN = "0A"
-_WILDCARDS = frozenset(("0.0.0.0", "::"))  # noqa: S104
+_WILDCARDS = frozenset(("0.0.0.0", "::"))
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening socket; ``process`` and ``unit`` are '' where they can't be told."""
+    """A listening socket; ``process`` and ``unit`` are '' where they can't be told, in containers mostly.
+
+    ``uid`` is the number of the account that opened it, which the kernel tells everyone.
+    """
 
     address: str
     port: int
     inode: str
     process: str = ""
     unit: str = ""
+    uid: int = -1
 
     def blocks(self, address: str) -> bool:
         """Whether a server could not listen on ``address`` and the same port."""
@@ -50,7 +54,7 @@ def parse(table: str) -> list[Listener]:
         fields = line.split()
         if fields[3] == _LISTEN:
             address, _colon, port = fields[1].partition(":")
-            found.append(Listener(_address(address), int(port, 16), fields[9]))
+            found.append(Listener(_address(address), int(port, 16), fields[9], uid=int(fields[7])))
     return found
 
 
@@ -86,12 +90,12 @@ def _target(link: str) -> Optional[str]:
 def name_owners(listeners: Collection[Listener], proc: str = "/proc") -> list[Listener]:
     """Return the listeners with the process that holds each; needs root for other users' ones."""
     wanted = {listener.inode for listener in listeners}
-    owners: dict[str, tuple[str, str]] = {}
+    owners: dict[str, dict[str, str]] = {}
     for process in glob.glob(f"{proc}/[0-9]*") if wanted else ():
         for inode in _inodes(process) & wanted:
             name = f"{_read(f'{process}/comm').strip()} (process {os.path.basename(process)})"
-            owners.setdefault(inode, (name, unit_of(_read(f"{process}/cgroup"))))
-    return [Listener(one.address, one.port, one.inode, *owners.get(one.inode, ("", ""))) for one in listeners]
+            owners.setdefault(inode, {"process": name, "unit": unit_of(_read(f"{process}/cgroup"))})
+    return [replace(one, **owners.get(one.inode, {})) for one in listeners]
 
 
 def on_port(port: int, proc: str = "/proc") -> list[Listener]:

@@ -61,7 +61,7 @@ class Service:
     cache_directory: str = "/var/cache/mlflow"
     backend_store_uri: str = "sqlite:////var/lib/mlflow/backend/mlflow.db"
     registry_store_uri: str = ""
-    bind_address: str = "0.0.0.0"  # noqa: S104
+    bind_address: str = "0.0.0.0"
     port: int = 5000
     allowed_hosts: tuple[str, ...] = ("localhost",)
     cors_allowed_origins: tuple[str, ...] = ()
@@ -97,6 +97,7 @@ class Evidence:
     listeners: tuple[Listener, ...] = ()
     wheelhouse_exists: bool = True
     bind_address_is_here: bool = True
+    service_uid: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def _address(case: Case) -> Iterator[Problem]:
             "use a port from 1024 to 65535, with a reverse proxy for 80 or 443",
         )
     for listener in case.evidence.listeners:
-        if listener.unit != UNIT and listener.blocks(address):
+        # Without the rights to see who holds a socket, the account that opened it tells.
+        ours = listener.unit == UNIT or (not listener.process and listener.uid == case.evidence.service_uid)
+        if not ours and listener.blocks(address):
             holder = listener.process or "another process"
             yield Problem(
                 f"mlflow_server_port is {service.port}, where {holder} listens"

@@ -238,6 +238,7 @@ problems:
 """
 
 import os
+import pwd
 from dataclasses import asdict
 from typing import Any, Optional
 
@@ -257,6 +258,14 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import r
 def first_symlink(paths: list[str]) -> Optional[tuple[str, str]]:
     """Return the first of the paths that is a symbolic link, and its target."""
     return next(((path, os.readlink(path)) for path in paths if os.path.islink(path)), None)
+
+
+def uid_of(user: str) -> Optional[int]:
+    """Return an account's number, None when there is no such account (yet)."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
 
 
 def options(spec: str, module: AnsibleModule) -> dict[str, Any]:
@@ -330,6 +339,7 @@ def main() -> None:
         root_is_other_file=root.path in near and os.path.exists(root.path) and not os.path.isdir(root.path),
         listeners=tuple(listeners.on_port(service.port)),
         bind_address_is_here=name_service.is_here(service.bind_address),
+        service_uid=uid_of(service.user),
         wheelhouse_exists=os.path.isabs(install.wheelhouse) and os.path.isdir(install.wheelhouse),
     )
     problems = server_rules.judge(server_rules.Case(install, service, root, evidence))

@@ -51,7 +51,7 @@ def server() -> Iterator[HTTPServer]:
 
 def probe(port: int, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = (sys.executable, "-I", str(PROBE), "--deadline", "1", *arguments)
-    variables = {"MLFLOW_HOST": "0.0.0.0", "MLFLOW_PORT": str(port), **environment}  # noqa: S104
+    variables = {"MLFLOW_HOST": "0.0.0.0", "MLFLOW_PORT": str(port), **environment}
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
 
 

@@ -9,7 +9,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import listeners
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.listeners import Listener
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-LISTENS = "   0: 0100007F:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100\n"
+LISTENS = "   0: 0100007F:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000   850        0 4711 1 0 100\n"
 TALKS = "   1: 0100007F:1388 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20\n"
 LISTENS6 = (
     "   0: 00000000000000000000000001000000:1388 00000000000000000000000000000000:0000 0A"
@@ -18,18 +18,18 @@ LISTENS6 = (
 
 
 def test_only_listening_sockets() -> None:
-    assert listeners.parse(HEAD + LISTENS + TALKS) == [Listener("127.0.0.1", 5000, "4711")]
+    assert listeners.parse(HEAD + LISTENS + TALKS) == [Listener("127.0.0.1", 5000, "4711", uid=850)]
 
 
 def test_ipv6() -> None:
-    assert listeners.parse(HEAD + LISTENS6) == [Listener("::1", 5000, "4713")]
+    assert listeners.parse(HEAD + LISTENS6) == [Listener("::1", 5000, "4713", uid=0)]
 
 
 @pytest.mark.parametrize(
     ("held", "wanted", "blocked"),
     [
-        ("0.0.0.0", "127.0.0.1", True),  # noqa: S104
-        ("127.0.0.1", "0.0.0.0", True),  # noqa: S104
+        ("0.0.0.0", "127.0.0.1", True),
+        ("127.0.0.1", "0.0.0.0", True),
         ("::", "127.0.0.1", True),
         ("127.0.0.1", "127.0.0.1", True),
         ("127.0.0.1", "10.0.0.1", False),

@@ -48,8 +48,8 @@ def root(path: str, **changes: Any) -> Case:
     return replace(GOOD, root=Root(path, **{"access": "proxied", **changes}))
 
 
-def held(address: str, unit: str = "", process: str = "nginx (process 7)") -> Case:
-    return case(listeners=(Listener(address, 5000, "1", process, unit),))
+def held(address: str, unit: str = "", process: str = "nginx (process 7)", uid: int = 33) -> Case:
+    return case(listeners=(Listener(address, 5000, "1", process, unit, uid),), service_uid=850)
 
 
 # What is wished, what is found, why it is wrong, what to write instead.
@@ -134,7 +134,7 @@ REFUSED = [
     (case(port=0), "port is 0", "need rights", "1024 to 65535"),
     (case(port=80), "port is 80", "need rights", "reverse proxy"),
     (case(port=65536), "port is 65536", "the last", "1024 to 65535"),
-    (held("0.0.0.0"), "nginx (process 7) listens", "only one", "another mlflow_server_port"),  # noqa: S104
+    (held("0.0.0.0"), "nginx (process 7) listens", "only one", "another mlflow_server_port"),
     (held("127.0.0.1", unit="nginx.service"), "for nginx.service", "only one", "another mlflow_server_port"),
     (held("::", process=""), "another process listens", "only one", "stop that process"),
     (case(allowed_hosts=()), "allowed_hosts is empty", "403", "with and without port"),
@@ -175,7 +175,8 @@ def test_refuses(wished: Case, found: str, why: str, instead: str) -> None:
 ACCEPTED = {
     "the defaults": GOOD,
     "all interfaces of both kinds": case(bind_address="::"),
-    "our own service on the port": held("0.0.0.0", unit="mlflow.service"),  # noqa: S104
+    "our own service on the port": held("0.0.0.0", unit="mlflow.service"),
+    "our own port where the process can't be told": held("0.0.0.0", process="", uid=850),
     "another address's port": case(held("10.0.0.7"), bind_address="127.0.0.1"),
     "a share that is going to be mounted": root("/srv/art", access="direct", mount_point="/srv/art", clients=("c1",)),
     "a root below a declared mount": root("/srv/nas/art", access="direct", mount_point="/srv/nas", clients=("c1",)),
