@@ -90,12 +90,13 @@ def _target(link: str) -> Optional[str]:
 def name_owners(listeners: Collection[Listener], proc: str = "/proc") -> list[Listener]:
     """Return the listeners with the process that holds each; needs root for other users' ones."""
     wanted = {listener.inode for listener in listeners}
-    owners: dict[str, dict[str, str]] = {}
+    owners: dict[str, tuple[str, str]] = {}
     for process in glob.glob(f"{proc}/[0-9]*") if wanted else ():
         for inode in _inodes(process) & wanted:
             name = f"{_read(f'{process}/comm').strip()} (process {os.path.basename(process)})"
-            owners.setdefault(inode, {"process": name, "unit": unit_of(_read(f"{process}/cgroup"))})
-    return [replace(one, **owners.get(one.inode, {})) for one in listeners]
+            owners.setdefault(inode, (name, unit_of(_read(f"{process}/cgroup"))))
+    named = ((one, *owners.get(one.inode, ("", ""))) for one in listeners)
+    return [replace(one, process=process, unit=unit) for one, process, unit in named]
 
 
 def on_port(port: int, proc: str = "/proc") -> list[Listener]:
