@@ -50,10 +50,11 @@ def test_the_environment_reaches_login_shells(server: Host) -> None:
 
 
 def test_the_planted_secret_is_only_in_the_environment_file(server: Host) -> None:
+    # The brackets keep grep from finding its own argument.
     found = server.check_output(
-        "grep -rls planted-secret-0815 /data /etc /var/log /run /usr/local /proc/*/cmdline || true"
+        "grep -rls planted-secret-081[5] /data /etc /var/log /run /usr/local /proc/*/cmdline || true"
     )
-    journal = server.check_output("journalctl --no-pager --output cat | grep -c planted-secret-0815 || true")
+    journal = server.check_output("journalctl --no-pager --output cat | grep -c planted-secret-081[5] || true")
 
     assert found.split() == ["/data/mlflow/etc/server.env"]
     assert journal == "0"
