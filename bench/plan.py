@@ -67,11 +67,11 @@ class Session:
         """Return what is to be done for these of PARTS."""
         steps = []
         if "install" in parts or "server" in parts:
-            steps.append(Step("have one host up", 20, lambda: self._hosts.up(HOST)))
+            steps.append(Step("have one host up", 10, lambda: self._hosts.up(HOST)))
         if "install" in parts:
             steps += self._install_steps()
         elif "server" in parts:
-            steps.append(Step("install with site.yml on a fresh host", 90, lambda: self._install(first_install.OURS)))
+            steps.append(Step("install with site.yml on a fresh host", 65, lambda: self._install(first_install.OURS)))
         if "server" in parts:
             steps += self._server_steps()
         if "no-change" in parts:
@@ -79,7 +79,7 @@ class Session:
         return steps
 
     def _install_steps(self) -> list[Step]:
-        seconds = {first_install.OURS: 80.0, first_install.UV: 80.0, first_install.PIP: 120.0}
+        seconds = {first_install.OURS: 65.0, first_install.UV: 85.0, first_install.PIP: 110.0}
 
         def step(number: int, way: str) -> Step:
             what = f"first install {number + 1}/{self._effort.rounds} on a fresh host: {way}"
@@ -95,10 +95,10 @@ class Session:
         def step(number: int) -> Step:
             weighed = number >= self._effort.starts - self._effort.memories
             what = f"start each server, {number + 1}/{self._effort.starts}{', and weigh it' if weighed else ''}"
-            seconds = 45.0 + 2 * server_start.IDLE_SECONDS * weighed
+            seconds = 50.0 + 2 * server_start.IDLE_SECONDS * weighed
             return Step(what, seconds, lambda: self._start(number, weighed))
 
-        prepare = Step("install by hand beside ours", 60, lambda: server_start.prepare(self._hosts))
+        prepare = Step("install by hand beside ours", 75, lambda: server_start.prepare(self._hosts))
         return [prepare, *(step(number) for number in range(self._effort.starts))]
 
     def _start(self, number: int, weighed: bool) -> None:
@@ -111,7 +111,7 @@ class Session:
             return Step(f"run each playbook, {number + 1}/{self._effort.runs}", 25, lambda: self._run(number))
 
         return [
-            Step("have nas, server and client up", 30, lambda: self._hosts.up(*no_change.NAMES)),
+            Step("have nas, server and client up", 15, lambda: self._hosts.up(*no_change.NAMES)),
             Step("deploy on them with site.yml", 90, self._deploy),
             Step("count the tasks of a run that changes nothing", 25, self._count),
             *(step(number) for number in range(self._effort.runs)),

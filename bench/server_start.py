@@ -95,8 +95,10 @@ def measures(starts: Sequence[tuple[float, float]], memories: Mapping[str, Seque
             theirs=_THEIRS,
             pairs=tuple(starts),
         ),
+        compare("memory_pss", "memory (PSS: shared pages count once)", [(one.pss, other.pss) for one, other in held]),
         compare(
-            "memory_pss", "memory, shared pages counted once (PSS),", [(one.pss, other.pss) for one, other in held]
+            "memory_rss",
+            "memory (RSS: shared pages count in each process)",
+            [(one.rss, other.rss) for one, other in held],
         ),
-        compare("memory_rss", "memory, resident (RSS),", [(one.rss, other.rss) for one, other in held]),
     ]
