@@ -123,6 +123,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pending:
+  description: Whether there was anything to do, which a call in check mode leaves to be done.
+  returned: always
+  type: bool
 reload_needed:
   description:
     - Whether the running server does not export what O(file) says. That makes the module report a change, so that
@@ -307,6 +311,7 @@ def main() -> None:
     reload_needed = bool(files) or (_is_serving() and not nfs_exports.is_exported(wish, _read(_ETAB)))
     module.exit_json(
         changed=steps.changes or reload_needed,
+        pending=bool(steps.changes) or reload_needed,
         reload_needed=reload_needed,
         server_missing=shutil.which("rpc.nfsd", path=_PROGRAMS) is None,
         settings_changed=any(file.path == params["settings_file"] for file in files),

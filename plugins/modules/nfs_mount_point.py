@@ -156,6 +156,7 @@ def _guarded(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
     verdict = nfs_mount.judge(wish, evidence)
     if verdict.problems:
         _fail(module, render(verdict.problems))
+    error = None
     if verdict.mounted:
         error = mount_host.liveness(wish, seconds=_GLANCE_SECONDS if module.check_mode else module.params["timeout"])
         if error and not module.check_mode:
@@ -173,7 +174,7 @@ def _guarded(module: AnsibleModule, wish: nfs_mount.Wish) -> dict[str, Any]:
         "helper_missing": shutil.which("mount.nfs", path=_PROGRAMS) is None,
         "retire": nfs_mount.unit_to_retire(wish, evidence),
         "mounted": verdict.mounted,
-        "pending": list(verdict.pending),
+        "pending": [*verdict.pending, *(["wait for the share's answer"] if error else [])],
         "diff": {
             "before_header": wish.path,
             "after_header": wish.path,

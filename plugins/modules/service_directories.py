@@ -132,6 +132,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pending:
+  description: Whether there was anything to do or anything that could not be seen, which a call in check mode leaves.
+  returned: always
+  type: bool
 missing:
   description: The accounts of O(accounts) that the host does not have yet, and the membership of O(member).
   returned: always
@@ -269,13 +273,16 @@ def main() -> None:
         work, problems = _plans(module, wanted)
     if problems:
         module.fail_json(msg=render(problems))
-    for warning in filter(None, (steps.warning for _directory, _found, steps in work)):
+    warnings = [steps.warning for _directory, _found, steps in work if steps.warning]
+    for warning in warnings:
         module.warn(warning)
     changes = [item for item in work if item[2].changes]
     if not module.check_mode:
         _apply(module, changes)
     module.exit_json(
         changed=bool(changes),
+        # What can't be seen before its share is mounted has to be looked at again.
+        pending=bool(changes or warnings),
         missing=_missing(accounts, users, groups, module.params["member"]),
         diff=directories.diff(changes),
     )
