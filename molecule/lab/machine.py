@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab.base import digest
+from lab.base import LabError, digest
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PROXY_NAMES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
@@ -28,6 +28,7 @@ _UV_NAMES = (
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY",
     "UV_INSECURE_HOST", "UV_HTTP_TIMEOUT",
 )  # fmt: skip
+_MIRROR_NAMES = {"Debian": "LAB_DEBIAN_MIRROR", "Debian-Security": "LAB_DEBIAN_SECURITY_MIRROR"}
 _APT_KEY = re.compile(r"Acquire::(?:(?:https?|ftp)::|Check-Date|Check-Valid-Until|Retries|ForceIPv[46])")
 _LOCAL_PATH = re.compile(r"(^|[\s=@])(/|~|\./|file:)")
 
@@ -145,23 +146,30 @@ def apt_settings(dump: str) -> tuple[str, ...]:
     """Choose from the output of ``apt-config dump`` how packages are fetched: proxies and patience."""
     lines = []
     for line in dump.splitlines():
-        key, _, value = line.partition(" ")
+        key, _sep, value = line.partition(" ")
         text = value.rstrip(";").strip('"')
         if _APT_KEY.match(key) and text and is_portable(text) and "Detect" not in key:
             lines.append(line)
     return tuple(sorted(lines))
 
 
-def debian_mirrors(targets: str) -> tuple[str, str]:
-    """Return the Debian and the security archive this machine uses.
+def debian_mirrors(targets: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the Debian and the security archive: those that the environment names, else this machine's own.
 
     :param targets: lines ``LABEL URI`` as ``apt-get indextargets`` prints them.
+    :raises LabError: neither names one.
     """
-    found = {"Debian": "http://mirror.example.org/debian", "Debian-Security": "http://mirror.example.org/debian-security"}
+    found: dict[str, str] = {}
     for line in reversed(targets.splitlines()):
-        label, _, uri = line.partition(" ")
-        if label in found and uri.startswith(("http://", "https://")) and is_portable(uri):
+        label, _sep, uri = line.partition(" ")
+        if uri.startswith(("http://", "https://")) and is_portable(uri):
             found[label] = uri.rstrip("/")
+    found |= {label: environment[name] for label, name in _MIRROR_NAMES.items() if environment.get(name)}
+    for label, name in _MIRROR_NAMES.items():
+        if label not in found:
+            raise LabError(
+                f"apt on this machine has no archive labelled {label} that a guest could use; name one in {name}"
+            )
     return found["Debian"], found["Debian-Security"]
 
 
@@ -197,14 +205,14 @@ def collect(environment: Mapping[str, str], apt_dump: str, apt_targets: str) -> 
         # pip and uv carry certificates of their own and would not trust the machine's.
         pip["cert"] = CA_BUNDLE
         guest |= {"SSL_CERT_FILE": CA_BUNDLE, "REQUESTS_CA_BUNDLE": CA_BUNDLE}
-    mirror, security = debian_mirrors(apt_targets)
+    mirror, security = debian_mirrors(apt_targets, environment)
     resolvers = _texts([Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")])
     return Settings(
         certificates=certificates,
         environment=guest,
         pip=pip,
         apt=apt_settings(apt_dump),
-        mirror=environment.get("LAB_DEBIAN_MIRROR") or mirror,
-        security_mirror=environment.get("LAB_DEBIAN_SECURITY_MIRROR") or security,
+        mirror=mirror,
+        security_mirror=security,
         nameservers=tuple((environment.get("LAB_NAMESERVERS") or "").split()) or nameservers(resolvers),
     )

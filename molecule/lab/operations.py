@@ -20,6 +20,8 @@ from lab.state import Host, Lab
 def settings() -> machine.Settings:
     """Look at what guests take over from this machine."""
     targets = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
+    if not run(targets).stdout.strip():  # apt tells only of archives whose lists it has
+        run(["apt-get", "update"], timeout=300)
     return machine.collect(os.environ, run(["apt-config", "dump"]).stdout, run(targets).stdout)
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 import pytest
 
 from lab import machine
+from lab.base import LabError
+
+
+MIRRORS = "Debian http://mirror/debian\nDebian-Security http://mirror/security"
 
 
 @pytest.mark.parametrize(
@@ -98,10 +102,20 @@ def test_apt_settings_say_how_to_fetch_and_nothing_else() -> None:
 
 def test_the_first_mirror_named_for_each_archive_is_used() -> None:
     targets = (
-        "Debian http://mirror/debian/\nDebian http://other/debian/\nDocker https://docker\nDebian-Security file:/x"
+        "Debian http://mirror/debian/\nDebian http://other/debian/\nDocker https://docker\n"
+        "Debian-Security http://mirror/security\n"
     )
+    assert machine.debian_mirrors(targets, {}) == ("http://mirror/debian", "http://mirror/security")
 
-    assert machine.debian_mirrors(targets) == ("http://mirror/debian", "http://mirror.example.org/debian-security")
+
+def test_the_environment_names_the_mirror_that_the_machine_lacks() -> None:
+    named = {"LAB_DEBIAN_SECURITY_MIRROR": "http://mine/security"}
+    assert machine.debian_mirrors("Debian http://mirror/debian", named)[1] == "http://mine/security"
+
+
+def test_without_a_mirror_that_a_guest_can_use_the_variable_is_named() -> None:
+    with pytest.raises(LabError, match="LAB_DEBIAN_SECURITY_MIRROR"):
+        machine.debian_mirrors("Debian http://mirror/debian\nDebian-Security file:/x", {})
 
 
 def test_name_servers_are_those_a_guest_can_reach() -> None:
@@ -114,7 +128,7 @@ def test_name_servers_are_those_a_guest_can_reach() -> None:
 
 def test_certificates_make_pip_and_python_trust_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_certificates", lambda: {"corp.crt": "PEM"})
-    found = machine.collect({"HOME": "/nonexistent"}, "", "")
+    found = machine.collect({"HOME": "/nonexistent"}, "", MIRRORS)
 
     assert found.pip["cert"] == machine.CA_BUNDLE
     assert found.environment["SSL_CERT_FILE"] == machine.CA_BUNDLE
