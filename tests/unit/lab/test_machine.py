@@ -10,7 +10,6 @@ import pytest
 from lab import machine
 from lab.base import LabError
 
-
 MIRRORS = "Debian http://mirror/debian\nDebian-Security http://mirror/security"
 
 
