@@ -98,9 +98,7 @@ class DockerHosts:
 
     def up(self) -> None:
         """See :class:`Hosts`."""
-        _lab("docker-engine")
-        if run(["docker", "image", "inspect", IMAGE], check=False).returncode:
-            _lab("docker-image", IMAGE)
+        _lab("docker-ready", IMAGE)
         if run(["docker", "network", "inspect", _NETWORK], check=False).returncode:
             run(["docker", "network", "create", _NETWORK])
         for name in self.names:

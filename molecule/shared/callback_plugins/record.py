@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible's base clas
         if ignore_errors:
             self.v2_runner_on_ok(result)
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
+    def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._wanted or self._directory is None:
             return
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ class FakeMlflow(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"an answer")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, *args: object, **named: object) -> None:
         pass
 
 
