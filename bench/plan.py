@@ -31,7 +31,7 @@ class Effort:
     """
 
     rounds: int = 2
-    starts: int = 5
+    starts: int = 3
     memories: int = 1
     runs: int = 5
 
