@@ -40,7 +40,7 @@ def run_site() -> RunSite:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=240,
             env=environment,
         )
 
