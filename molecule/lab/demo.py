@@ -147,11 +147,11 @@ class Demo:
         :raises LabError: a step failed.
         """
         steps = (
-            Step("Have the hosts up (image, network, boot)", 100, 5, self._prepare),
-            Step("Deploy with playbooks/site.yml", 150, 40, self._deploy),
-            Step("Log a run as alice on client, ask the server for it, compare sha256", 25, 15, self._prove),
-            Step("Run site.yml again: nothing may change", 30, 30, self._repeat),
-            Step("Look at what is there", 10, 10, self._describe),
+            Step("Have the hosts up (image, network, boot)", 45, 5, self._prepare),
+            Step("Deploy with playbooks/site.yml", 155, 25, self._deploy),
+            Step("Log a run as alice on client, ask the server for it, compare sha256", 5, 5, self._prove),
+            Step("Run site.yml again: nothing may change", 20, 20, self._repeat),
+            Step("Look at what is there", 5, 5, self._describe),
         )
         self._log.write_text("")
         times = []
