@@ -34,6 +34,7 @@ class Hosts(Protocol):
 
     names: tuple[str, ...]
     root: str
+    shares: bool
 
     def up(self) -> None:
         """Install what is needed, and have all hosts up."""
@@ -59,6 +60,7 @@ class UmlHosts:
 
     names: tuple[str, ...] = ("nas", "server", "client")
     root: str = "/mnt/mlflow"
+    shares: bool = True
 
     def up(self) -> None:
         """See :class:`Hosts`."""
@@ -95,6 +97,7 @@ class DockerHosts:
 
     names: tuple[str, ...] = ("server", "client")
     root: str = "/srv/mlflow/artifacts"
+    shares: bool = False
 
     def up(self) -> None:
         """See :class:`Hosts`."""
