@@ -19,8 +19,9 @@ BENCH = ROOT / "bench"
 
 def facts_task(playbook: Path) -> dict[str, Any]:
     first_play = yaml.safe_load(playbook.read_text())[0]
-    found: dict[str, Any] = next(task for task in first_play["tasks"] if "ansible.builtin.setup" in task)
-    return found["ansible.builtin.setup"]  # type: ignore[no-any-return]
+    task = next(task for task in first_play["tasks"] if "ansible.builtin.setup" in task)
+    arguments: dict[str, Any] = task["ansible.builtin.setup"]
+    return arguments
 
 
 def packages(script: str) -> set[str]:
