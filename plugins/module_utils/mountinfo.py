@@ -35,6 +35,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "afs",
         "ocfs2",
         "gfs2",
+        # macOS and FreeBSD.
+        "afpfs",
+        "webdav",
+        "fusefs.sshfs",
     ),
 )
 
@@ -64,7 +68,12 @@ class MountEntry:
     @property
     def is_network(self) -> bool:
         """Whether other hosts may write the same files."""
-        return self.fstype in NETWORK_FILE_SYSTEMS
+        return is_network(self.fstype)
+
+
+def is_network(fstype: str) -> bool:
+    """Whether other hosts may write the files of a file system of this type."""
+    return fstype in NETWORK_FILE_SYSTEMS
 
 
 def _decode(field: str) -> str:
