@@ -92,6 +92,8 @@ def _local(given: str, path: str, scheme: str) -> ArtifactUri:
         return _unusable(given, "it has a control character in it, such as a line break", scheme)
     # POSIX lets normpath() keep two leading slashes; Linux, macOS and FreeBSD mean one.
     normal = posixpath.normpath("/" + decoded.lstrip("/"))
+    if normal == "/":
+        return _unusable(given, "it is the root directory, in which no user may write", scheme)
     return ArtifactUri(given, LOCAL, scheme, normal, indirect=".." in decoded.split("/"))
 
 
