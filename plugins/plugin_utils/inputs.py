@@ -29,6 +29,7 @@ COLLECTION_VARIABLES = frozenset(
         "mlflow_shared_gid",
         "mlflow_shared_group",
         "mlflow_tracking_uri",
+        "mlflow_users",
         "mlflow_version",
     ),
 )
