@@ -64,6 +64,11 @@ def _nonce(directory: str, run: str, tell: Tell) -> Optional[str]:
     name = f"{directory}/{path_proof.server_directory(run)}/{path_proof.SENTINEL}"
     try:
         text = path_files.read_regular(name, path_proof.SENTINEL_LIMIT)
+    except PermissionError:
+        # A stale handle is answered by "Permission denied" as well, but not when the directory is listed.
+        with contextlib.suppress(PermissionError):
+            os.scandir(directory).close()
+        raise
     except FileNotFoundError:
         # An NFS client remembers for up to a minute what was not there; listing the directory makes it ask.
         for _number, _entry in zip(range(_LOOK_AT), os.scandir(directory)):

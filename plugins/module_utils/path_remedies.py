@@ -47,7 +47,7 @@ def _rescue(seen: Evidence) -> tuple[str, str]:
     path, aside = shlex.quote(seen.path), shlex.quote(f"{seen.path}.stranded")
     return (
         f"`mv {path} {aside}`, `mkdir -p {path}`, ",
-        f", then bring back what was stranded: `cp -R --update=none {aside}/. {path}/`",
+        f", then bring back what was stranded: `cp -Rn {aside}/. {path}/`",
     )
 
 
