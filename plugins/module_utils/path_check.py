@@ -115,7 +115,7 @@ def visit(check: Check, visits: Sequence[Visit]) -> list[Evidence]:
 def _remove(path: str, run_name: str, member: Member) -> list[str]:
     """Remove what a member has made at a path, in this check and in killed ones of days ago."""
     names = [path_proof.reply_directory(run_name, member)]
-    names += [name for name in path_files.stale_probes(path) if name.endswith(f"-{member.key}")]
+    names += [name for name in path_files.left_probes(path) if name.endswith(f"-{member.key}")]
     removed = []
     for name in names:
         with contextlib.suppress(OSError):

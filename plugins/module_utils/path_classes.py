@@ -256,8 +256,7 @@ def _too_many_groups(seen: Evidence) -> Optional[Finding]:
         ERROR,
         f"{seen.user} may not write to {seen.path} and is in {len(seen.groups)} groups, of which NFS carries "
         f"{NFS_GROUPS}: the one that counts may be among the others",
-        "on the NFS server: write manage-gids=y below [mountd] in /etc/nfs.conf.d/local.conf, have the user and its "
-        "groups known there, then `systemctl restart nfs-server`",
+        remedies.know_the_groups(seen),
     )
 
 

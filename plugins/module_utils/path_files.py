@@ -123,12 +123,19 @@ def remove_probe(root: str, name: str) -> bool:
         os.close(above)
 
 
-def stale_probes(root: str, now: Optional[float] = None) -> list[str]:
-    """Return the names of what checks left in ``root`` more than a day ago.  Raises OSError."""
+def left_probes(root: str, run: str = "", now: Optional[float] = None) -> list[str]:
+    """Return the names of what checks left in ``root`` more than a day ago, and of all that ``run`` made.
+
+    Raises OSError.
+    """
     oldest = (time.time() if now is None else now) - path_proof.STALE_SECONDS
+    own = path_proof.server_directory(run)
     found = []
     with os.scandir(root) as entries:
         for _number, entry in zip(range(_SEARCH), entries):
-            if path_proof.is_ours(entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+            if not path_proof.is_ours(entry.name):
+                continue
+            is_own = bool(run) and (entry.name == own or entry.name.startswith(f"{own}-"))
+            if is_own or entry.stat(follow_symlinks=False).st_mtime < oldest:
                 found.append(entry.name)
     return found

@@ -141,3 +141,12 @@ def share_with_colleagues(seen: Evidence) -> str:
         "`setfacl -d -m u::rwx,g::rwx,m::rwx,o::- D` (with NFS 4.2 on the clients), as the role mlflow_nfs_export does; "
         'with another NAS have the users\' umask be 0002 (mlflow_client_umask: "0002"), or all_squash with one anonuid'
     )
+
+
+def know_the_groups(seen: Evidence) -> str:
+    """Have the NFS server look up the groups that do not fit into a call."""
+    return (
+        "on the NFS server: write manage-gids=y below [mountd] in /etc/nfs.conf.d/local.conf, have all users and their "
+        f"groups known there, then `systemctl restart nfs-mountd`; on the client: `umount {_mounted_at(seen)}`, "
+        f"{_mount_command(seen)}, for it remembers the refusal"
+    )

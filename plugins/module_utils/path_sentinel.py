@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import path_files, path_proof
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import mountinfo, path_files, path_proof
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Tell
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_proof import Member
@@ -26,6 +26,8 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_steps impor
 _DIRECTORY_MODE = 0o755
 _FILE_MODE = 0o644
 _POLL_SECONDS = 0.5
+#: How many directories are entered to find file systems that are mounted on entering.
+_ENTERED = 200
 
 #: What the server finds where a client says that it has replied.
 ARRIVED = "arrived"
@@ -37,13 +39,35 @@ ODD = "odd"
 
 @dataclass(frozen=True)
 class Planting:
-    """Where to leave sentinels: ``nonces`` has one for the path and each file system mounted below it."""
+    """Where to leave sentinels.
+
+    ``mounts`` is the mount table of the view, ``table`` the open file to read it from again, None where there is none.
+    """
 
     path: str
     run: str
-    nonces: dict[str, str]
     mounts: tuple[MountEntry, ...]
+    table: Optional[int] = None
     write: bool = True
+
+
+def _below(task: Planting) -> list[str]:
+    """Return the mount points below the path.
+
+    Where this host is an NFS client itself, a file system below an export is mounted when somebody enters it.
+    """
+    with contextlib.suppress(OSError), os.scandir(task.path) as entries:
+        for _number, entry in zip(range(_ENTERED), entries):
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    os.stat(f"{entry.path}/.")
+    mounts = task.mounts
+    if task.table is not None:
+        os.lseek(task.table, 0, os.SEEK_SET)
+        with open(task.table, encoding="utf-8", errors="surrogateescape", newline="\n", closefd=False) as stream:
+            mounts = mountinfo.parse(stream.read())
+    inside = task.path.rstrip("/") + "/"
+    return list(dict.fromkeys(entry.mount_point for entry in mounts if entry.mount_point.startswith(inside)))
 
 
 def _plant(directory: str, run: str, nonce: str, tell: Tell, steps: Steps) -> None:
@@ -64,31 +88,31 @@ def _plant(directory: str, run: str, nonce: str, tell: Tell, steps: Steps) -> No
         os.close(made)
 
 
-def _remove_stale(path: str) -> None:
+def _remove_left(path: str, run: str = "") -> None:
     with contextlib.suppress(OSError):
-        for name in path_files.stale_probes(path):
+        for name in path_files.left_probes(path, run):
             with contextlib.suppress(OSError):
                 path_files.remove_probe(path, name)
 
 
 def plant(task: Planting, tell: Tell) -> None:
-    """Leave the sentinels; in check mode only look."""
+    """Leave the sentinels, and tell the nonces by the directories they are in; in check mode only look."""
     steps = Steps(tell)
+    nonces = {}
     with contextlib.suppress(StopError):
         look(task.path, task.mounts, tell, steps)
         if not task.write:
             return
-        _remove_stale(task.path)
-        _plant(task.path, task.run, task.nonces[task.path], tell, steps)
-        tell({"replied": True, "sentinel": "found"})
-    below = []
-    for directory, nonce in task.nonces.items():
-        # A snapshot or another's directory is none that artifacts go to: no sentinel there, no proof needed.
-        with contextlib.suppress(StopError):
-            if directory != task.path and task.write:
+        _remove_left(task.path)
+        nonces[task.path] = path_proof.new_nonce()
+        _plant(task.path, task.run, nonces[task.path], tell, steps)
+        for directory in _below(task):
+            # A snapshot or another's directory is none that artifacts go to: no sentinel there, no proof needed.
+            with contextlib.suppress(StopError):
+                nonce = path_proof.new_nonce()
                 _plant(directory, task.run, nonce, lambda _seen: None, Steps(lambda _seen: None))
-                below.append(directory)
-    tell({"below": below})
+                nonces[directory] = nonce
+        tell({"replied": True, "sentinel": "found", "nonces": nonces})
 
 
 @dataclass(frozen=True)
@@ -209,7 +233,8 @@ def collect(task: Collecting, tell: Tell) -> list[dict[str, Any]]:
     if task.write:
         for directory in (*task.below, task.path):
             _removal(directory, path_proof.server_directory(task.run))
-        _remove_stale(task.path)
+        # A client that was given up may have made its directory nevertheless.
+        _remove_left(task.path, task.run)
     return replies
 
 

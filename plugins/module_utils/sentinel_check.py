@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -135,11 +135,6 @@ class Planted:
         }
 
 
-def _below(mounts: Sequence[MountEntry], path: str) -> list[str]:
-    inside = path.rstrip("/") + "/"
-    return list(dict.fromkeys(entry.mount_point for entry in mounts if entry.mount_point.startswith(inside)))
-
-
 def _share(mounts: Sequence[MountEntry], path: str) -> Share:
     entry = mountinfo.covering(mounts, path)
     if entry is None or entry.fstype not in ("nfs", "nfs4"):
@@ -168,22 +163,35 @@ def _other_namespace(check: Check, path: str) -> Optional[Finding]:
     )
 
 
+@contextlib.contextmanager
+def _table(check: Check) -> Iterator[Optional[int]]:
+    """Open the mount table of the view, for a child whose root directory may have no /proc."""
+    if not path_host.reads_own_mounts():
+        yield None
+        return
+    table = os.open(f"/proc/{check.view.pid if check.view else 'self'}/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield table
+    finally:
+        os.close(table)
+
+
 def plant(check: Check, path: str) -> Planted:
-    """Leave the sentinels for a path."""
-    nonces = {where: path_proof.new_nonce() for where in (path, *_below(check.mounts, path))}
-    task = Planting(path, check.run, nonces, check.mounts, check.write)
-    child = Child(functools.partial(path_sentinel.plant, task), check.identity, check.root)
+    """Leave the sentinels for a path.  Raises OSError when the server's process has ended meanwhile."""
     share = _share(check.mounts, path)
     server = path_watch.file_server(mountinfo.covering(check.mounts, path))
-    told = path_watch.follow([Probe(child, server)], check.limits)[0]
-    left = [path, *told.pop("below", [])]
+    with _table(check) as table:
+        task = Planting(path, check.run, check.mounts, table, check.write)
+        child = Child(functools.partial(path_sentinel.plant, task), check.identity, check.root)
+        told = path_watch.follow([Probe(child, server)], check.limits)[0]
+    nonces = told.pop("nonces", {})
     start = path_host.evidence(path, check.who, check.mounts, share).as_dict()
     seen = path_evidence.from_dict({**start, "only_looked": not check.write, **told})
     findings = path_classes.classify(seen)
     if not seen.replied:
         return Planted(seen, tuple(findings), {}, share)
     other = _other_namespace(check, path)
-    return Planted(seen, tuple(findings + ([other] if other else [])), {where: nonces[where] for where in left}, share)
+    return Planted(seen, tuple(findings + ([other] if other else [])), nonces, share)
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def main() -> None:
         module.fail_json(msg=render(problems))
     try:
         result = _act(module)
-    except (ValueError, PermissionError, server_process.NotSeenError) as error:
+    except (ValueError, OSError, server_process.NotSeenError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)
 

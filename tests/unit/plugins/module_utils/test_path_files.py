@@ -130,4 +130,7 @@ def test_only_what_is_a_day_old_is_stale(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     os.utime(tmp_path / "7", (0, 0))
 
-    assert sorted(path_files.stale_probes(str(tmp_path), now)) == sorted([path_proof.server_directory(RUN), NAME])
+    young = path_proof.server_directory("f" * 16)
+    old = [path_proof.server_directory(RUN), NAME]
+    assert sorted(path_files.left_probes(str(tmp_path), now=now)) == sorted(old)
+    assert sorted(path_files.left_probes(str(tmp_path), "f" * 16, now)) == sorted([*old, young])
