@@ -15,6 +15,9 @@ from typing import Any, Optional
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPECIAL = re.compile(r'(["\\`$])')
+_ESCAPED = re.compile(r'\\(["\\`$])')
+#: Quotes mean something before the first character without them only.
+_PIECE = re.compile(r"""\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<plain>[^\s"'].*))""")
 _LINE = re.compile(r'(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>".*")')
 
 
@@ -43,6 +46,28 @@ def render(values: Mapping[str, Any], comment: str = "") -> str:
     """
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
     return head + "".join(_assignment(name, values[name]) for name in sorted(values))
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return what systemd reads from an environment file, later lines over earlier ones.
+
+    Lines that assign nothing are passed over, as systemd does.  A quoted value that goes on in
+    the next line is not understood.
+    """
+    values = {}
+    for line in text.replace("\\\n", "").splitlines():
+        name, separator, value = line.strip().partition("=")
+        if separator and NAME.fullmatch(name.rstrip()):
+            values[name.rstrip()] = "".join(_unquoted(match) for match in _PIECE.finditer(value))
+    return values
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    if match["double"] is not None:
+        return _ESCAPED.sub(r"\1", match["double"])
+    if match["single"] is not None:
+        return str(match["single"])
+    return re.sub(r"\\(.)", r"\1", match["plain"])
 
 
 def censor(text: str, before: str, public: Collection[str]) -> str:

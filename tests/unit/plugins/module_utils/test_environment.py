@@ -50,3 +50,26 @@ def test_a_diff_shows_public_values_and_that_a_secret_changed() -> None:
 def test_what_somebody_else_wrote_is_hidden() -> None:
     assert environment.censor("export TOKEN=hunter2\n", "", {"PORT"}) == "(hidden)\n"
     assert environment.censor("PORT=hunter2\n", "", {"PORT"}) == "(hidden)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("A=1\nB = 2\n# C=3\n;D=4\n\nE\n1F=5\n", {"A": "1", "B": "2"}),
+        ('A="x y"\nB=\'x "y"\'\nC=x y\n', {"A": "x y", "B": 'x "y"', "C": "x y"}),
+        ("A=1\nA=2\n", {"A": "2"}),
+        ("A=\nB=x=y\n", {"A": "", "B": "x=y"}),
+        ("  A=1  \n", {"A": "1"}),
+        ('A="x"y\nB=x\\ty\n', {"A": "xy", "B": "xty"}),
+        ('A=x"y"\nB="x" "y"\nC=it\'s\n', {"A": 'x"y"', "B": "xy", "C": "it's"}),
+        ('A="x\\ny"\n', {"A": "x\\ny"}),
+        ("A=x\\\ny\nB=1\n", {"A": "xy", "B": "1"}),
+    ],
+)
+def test_parse_reads_as_systemd_does(text: str, values: dict[str, str]) -> None:
+    assert environment.parse(text) == values
+
+
+@pytest.mark.parametrize("value", ["", "plain", 'a"b', "a\\b", "a`b", "a$b", "a'b", "# no comment", "p%40:/@", "ä ö"])
+def test_parse_undoes_render(value: str) -> None:
+    assert environment.parse(environment.render({"A": value}, "a comment")) == {"A": value}
