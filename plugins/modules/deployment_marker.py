@@ -60,6 +60,10 @@ deployment:
   returned: success
   type: str
   sample: 3f1c9a1e0d9b4f0f8f5ad1a2b7c4e6d8
+on_network:
+  description: Whether the root lies on a file system of the network. In check mode, as the host is before the run.
+  returned: success
+  type: bool
 """
 
 import os
@@ -67,7 +71,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import bounded, deployment_marker
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import bounded, deployment_marker, mountinfo
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Identity, NoAnswerError
 
 
@@ -110,7 +114,8 @@ def main() -> None:
             module.fail_json(msg=f"{path} does not exist here.")
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"{error}.")
-    module.exit_json(changed=written, deployment=deployment)
+    mount = mountinfo.covering(mountinfo.read(), path)
+    module.exit_json(changed=written, deployment=deployment, on_network=mount is not None and mount.is_network)
 
 
 if __name__ == "__main__":
