@@ -18,7 +18,7 @@ INFO = "info"
 class Finding:
     """One thing found, in a form that JSON can carry.
 
-    ``name`` is the class, one of the words that docs/artifact-check.md explains; ``severity`` is
+    ``name`` is the class, one of the words that docs/why-did-my-artifacts-vanish.md explains; ``severity`` is
     ERROR (artifacts are or will be lost or unreadable), WARNING or INFO.  ``message`` says what was
     found and what it leads to, ``remedy`` what to do, with commands between backquotes and the host
     they are for before them.  ``evidence`` is what the judgement was made from, without secrets.
