@@ -5,14 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import bounded, log_run_program, logged_run, program
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import NoAnswerError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    artifact_uri,
+    bounded,
+    forget_runs_program,
+    log_run_program,
+    logged_run,
+    program,
+)
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Identity, NoAnswerError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, Finding
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.logged_run import Logged
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import Access, TrackingApi
@@ -22,6 +30,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors 
 ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 5.0
+_CLEAR_SECONDS = 20.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -133,6 +142,25 @@ def _judge(check: Check, user: str, logged: Logged) -> Finding:
     return logged_run.proved(user, logged)
 
 
+def _clear(who: program.User, logged: Logged) -> None:
+    """Remove what lies on this host where the artifact should be: the server won't find it there.
+
+    Where it is the server's directory after all, the server has less to remove.
+    """
+    uri = artifact_uri.parse(logged.artifact_uri)
+    if uri.kind != artifact_uri.LOCAL:
+        return
+    identity = Identity(who.uid, who.gid, who.groups) if os.geteuid() == 0 else None
+
+    def remove() -> None:
+        root = forget_runs_program.split_path(uri.path, logged.experiment_id, logged.run_id)
+        forget_runs_program.remove_run(root, logged.experiment_id, logged.run_id)
+
+    # What can't be removed is a directory of a run that nobody has; the finding says where.
+    with contextlib.suppress(OSError, ValueError, NoAnswerError):
+        bounded.run(remove, _CLEAR_SECONDS, identity)
+
+
 def prove(check: Check, user: str, experiment: str) -> tuple[Logged, Finding]:
     """Log a run into a new experiment as ``user``, and say whether it arrived."""
     who = program.user(user)
@@ -140,15 +168,17 @@ def prove(check: Check, user: str, experiment: str) -> tuple[Logged, Finding]:
         message, remedy = f"this host has no user {user}", "name users of this host in mlflow_artifact_check_users"
         return Logged(), Finding("probe_failed", ERROR, message, remedy)
     logged, error = _log(check, who, experiment)
-    if error:
-        return logged, logged_run.failed(user, logged, error)
+    finding = logged_run.failed(user, logged, error) if error else _ask(check, user, logged)
+    if finding.severity == ERROR and logged.run_id:
+        _clear(who, logged)
+    return logged, finding
 
-    def ask() -> dict[str, Any]:
-        return asdict(_judge(check, user, logged))
 
+def _ask(check: Check, user: str, logged: Logged) -> Finding:
+    """Judge in a child: a name that can't be resolved, or headers that drip, know no deadline."""
     try:
-        # A name that can't be resolved, or headers that drip, know no deadline.
-        return logged, Finding(**bounded.run(ask, check.access.duration + _GRACE_SECONDS))
+        seconds = check.access.duration + _GRACE_SECONDS
+        return Finding(**bounded.run(lambda: asdict(_judge(check, user, logged)), seconds))
     except NoAnswerError as late:
         message, remedy = f"{check.access.uri}: {late}", "check the name service of this host"
-        return logged, Finding("api_unreachable", ERROR, message, remedy, {"reason": "timed_out"})
+        return Finding("api_unreachable", ERROR, message, remedy, {"reason": "timed_out"})

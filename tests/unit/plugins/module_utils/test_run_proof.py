@@ -149,3 +149,20 @@ def test_errors_hold_no_secret_of_the_user(python: Callable[[str], str]) -> None
     finding = prove(python(script), server(), environment={"MLFLOW_TRACKING_PASSWORD": "anns-own"})
 
     assert "ValueError: ***" in finding.message
+
+
+@pytest.mark.parametrize(("arrives", "kept"), [(True, True), (False, False)])
+def test_what_never_arrived_is_removed_from_this_host(
+    python: Callable[[str], str],
+    tmp_path: Path,
+    arrives: bool,
+    kept: bool,
+) -> None:
+    mine, others = tmp_path / "root/5/abc/artifacts/probe.bin", tmp_path / "root/4/old"
+    script = LOGS.replace("/mnt/", f"{tmp_path}/root/") + f"\nmkdir -p {mine.parent} {others}; echo x > {mine}"
+
+    prove(python(script), server() if arrives else server(listed=[]))
+
+    assert mine.exists() is kept
+    assert (tmp_path / "root/5").exists() is kept
+    assert others.is_dir()
