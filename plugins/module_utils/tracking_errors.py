@@ -145,6 +145,8 @@ def _tls(asked: Asked, cause: ssl.SSLError) -> tuple[str, str, str]:
             f"the certificate of {asked.base} is not trusted ({cause.verify_message}), checked against {against}",
             "set mlflow_ca_bundle to a file with the authority's certificate, and use a name the certificate is for",
         )
+    if asked.ca_bundle and "NO_CERTIFICATE" in (cause.reason or ""):
+        return "ca_bundle", f"{asked.ca_bundle} holds no certificate", "put the authority's certificate there, as PEM"
     what = f"no TLS connection to {asked.base}: {cause.reason or 'the connection ended'}"
     return "tls", what, "if the server speaks plain HTTP on this port, write http:// instead of https://"
 

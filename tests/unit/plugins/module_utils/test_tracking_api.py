@@ -216,6 +216,13 @@ def test_a_ca_bundle_that_is_not_there() -> None:
     assert (caught.value.reason, "/nowhere/ca.pem" in str(caught.value)) == ("ca_bundle", True)
 
 
+def test_a_ca_bundle_without_certificates(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("none\n")
+    with pytest.raises(ApiError) as caught:
+        TrackingApi(Access("https://127.0.0.1:1", ca_bundle=str(tmp_path / "ca.pem"))).get("x")
+    assert (caught.value.reason, "holds no certificate" in str(caught.value)) == ("ca_bundle", True)
+
+
 @pytest.mark.parametrize(
     ("cause", "reason", "advised"),
     [
