@@ -39,6 +39,18 @@ options:
     description: The umask of the users' sessions.
     type: str
     required: true
+  watch_interval:
+    description: How often the watch looks.
+    type: str
+    default: 15min
+  watch_textfile_directory:
+    description: Where the watch writes metrics.
+    type: str
+    default: ""
+  deployment:
+    description: Id of the deployment.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -77,5 +89,10 @@ class LookupModule(LookupBase):
             path_rules.seconds_problem("mlflow_artifact_check_timeout", self.get_option("timeout"), 0),
             path_rules.seconds_problem("mlflow_artifact_check_grace", self.get_option("grace"), -1),
             path_rules.umask_problem("mlflow_artifact_check_umask", self.get_option("umask")),
+            *path_rules.watch_problems(
+                self.get_option("watch_interval"),
+                self.get_option("watch_textfile_directory"),
+                self.get_option("deployment"),
+            ),
         ]
         return [f"found: {problem}" for problem in problems if problem]

@@ -21,6 +21,8 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_evidence im
 
 _FSTAB = "/etc/fstab"
 _UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+#: What the role mlflow_artifact_check installs to look on.
+_WATCH = "/etc/mlflow-artifact-watch.conf"
 _PROTECTED_REGULAR = "/proc/sys/fs/protected_regular"
 
 
@@ -145,3 +147,8 @@ def evidence(path: str, user: Account, mounts: Sequence[MountEntry], share: Shar
         declared=found.by if found else "",
         protected_regular=_protected_regular(),
     )
+
+
+def watched() -> bool:
+    """Whether this host goes on looking at its artifact path by itself."""
+    return os.path.exists(_WATCH)

@@ -13,6 +13,8 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
 _UMASK = re.compile(r"0?[0-7]{3}")
+_SPAN = re.compile(r"[1-9][0-9]*(s|min|h|d)")
+_DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def root_problem(name: str, root: str) -> Optional[Problem]:
@@ -67,3 +69,22 @@ def server_problem(server: str, hosts: Collection[str]) -> Optional[Problem]:
         "the proof needs the host that runs MLflow: it leaves a sentinel there and reads the replies",
         "write its name in the inventory, or put it into the group mlflow_server",
     )
+
+
+def watch_problems(interval: str, textfile_directory: str, deployment: str) -> list[Problem]:
+    """Return what is wrong with the inputs of the watch."""
+    found = []
+    if not _SPAN.fullmatch(interval):
+        why = "it is a time span for a timer, a whole number with its unit"
+        found.append(
+            Problem(f"mlflow_artifact_check_watch_interval is {interval!r}", why, "write 90s, 15min, 1h or 1d")
+        )
+    if textfile_directory and not textfile_directory.startswith("/"):
+        why = "it is not absolute, so its meaning would depend on who reads it"
+        instead = "write node_exporter's directory, such as /var/lib/prometheus/node-exporter"
+        found.append(Problem(f"mlflow_artifact_check_watch_textfile_directory is {textfile_directory!r}", why, instead))
+    if deployment and not _DEPLOYMENT.fullmatch(deployment):
+        why = "it has to fit on one line of a file, and to be told from others at sight"
+        instead = "use up to 64 letters, digits and . _ -, such as team-a"
+        found.append(Problem(f"mlflow_artifact_check_deployment is {deployment!r}", why, instead))
+    return found

@@ -215,6 +215,10 @@ users:
   returned: success
   type: list
   elements: str
+watched:
+  description: Whether the role mlflow_artifact_check has installed its watch here.
+  returned: with O(step=prove)
+  type: bool
 """
 
 from dataclasses import replace
@@ -293,7 +297,7 @@ def _prove(check: Check, given: dict[str, Any], names: list[str], known: dict[st
         for seen in evidence
         if seen.replied
     ]
-    return {"findings": findings, "replies": replies, "users": names, "run": check.run}
+    return {"findings": findings, "replies": replies, "users": names, "run": check.run, "watched": path_host.watched()}
 
 
 def _visit(check: Check, given: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ options:
     elements: dict
     default: []
   replies:
-    description: What M(selfhosted.mlflow.artifact_path_probe) returned as RV(artifact_path_probe#module:replies) everywhere.
+    description: All that clients returned as RV(selfhosted.mlflow.artifact_path_probe#module:replies).
     type: list
     elements: dict
     default: []
@@ -142,10 +142,14 @@ places:
   type: list
   elements: dict
 findings:
-  description: What is wrong or worth knowing, as in RV(artifact_path_probe#module:findings), nothing when all is well.
+  description: What is wrong or worth knowing, as in RV(selfhosted.mlflow.artifact_path_probe#module:findings).
   returned: success
   type: list
   elements: dict
+watched:
+  description: Whether the role mlflow_artifact_check has installed its watch here.
+  returned: with O(state=present)
+  type: bool
 left:
   description: Replies that could not be removed here, so that the clients have to.
   returned: O(state=absent)
@@ -159,6 +163,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    path_host,
     path_proof,
     path_rules,
     sentinel_check,
@@ -188,7 +193,7 @@ def _present(check: Check, paths: list[str]) -> dict[str, Any]:
         for one in planted
         for finding in one.findings
     ]
-    return {"findings": findings, "places": [one.place() for one in planted]}
+    return {"findings": findings, "places": [one.place() for one in planted], "watched": path_host.watched()}
 
 
 def _absent(check: Check, given: dict[str, Any]) -> dict[str, Any]:
