@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import runpy
+import socket
 import subprocess
 import sys
 import time
@@ -156,7 +157,9 @@ def run(tmp_path: Path) -> Run:
         (tmp_path / name).mkdir(mode=0o755)
     (tmp_path / "root" / ".mlflow-deployment").write_text("ours\n")
 
-    def start(*arguments: str, journal: bool = False, **given: Any) -> subprocess.CompletedProcess[str]:
+    def start(
+        *arguments: str, journal: bool = False, notify: str = "", **given: Any
+    ) -> subprocess.CompletedProcess[str]:
         values = {
             "path": tmp_path / "root",
             "share": "",
@@ -172,6 +175,8 @@ def run(tmp_path: Path) -> Run:
         conf = tmp_path / "watch.conf"
         conf.write_text("# managed\n[watch]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()))
         environment = {"PATH": "/usr/bin:/bin", **({"JOURNAL_STREAM": "8:1"} if journal else {})}
+        if notify:
+            environment["NOTIFY_SOCKET"] = notify
         command = (sys.executable, "-I", str(SCRIPT), "--config", str(conf), *arguments)
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
 
@@ -208,6 +213,21 @@ def test_an_expected_mount_that_is_absent(run: Run, tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "[not_mounted]. Do: `systemctl start" in ran.stdout
     assert not ran.stdout.startswith("<")
+
+
+def test_the_unit_s_status_tells_why_it_is_not_started(run: Run, tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address)
+        systemd.setblocking(False)
+        run("--before-start", deployment="theirs", notify=address)
+        told = systemd.recv(4096).decode()
+        run(deployment="theirs", notify=address)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(4096)
+    assert told.startswith("STATUS=MLflow is not started: ")
+    assert "\n" not in told
+    assert run("--before-start", deployment="theirs", notify="/nowhere").returncode == 1
 
 
 def test_before_a_start_nothing_is_written(run: Run, tmp_path: Path) -> None:
