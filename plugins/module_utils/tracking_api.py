@@ -38,6 +38,16 @@ _ADDRESS = "tracking_uri must be the server's address, for example http://mlflow
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
 
 
+#: What modules are told to reach the API, as the documentation fragment ``tracking`` has it.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "tracking_uri": {"type": "str", "required": True},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "token": {"type": "str", "default": "", "no_log": True},
+    "ca_bundle": {"type": "str", "default": ""},
+}
+
+
 @dataclass(frozen=True)
 class Access:
     """How to reach a tracking server: ``uri`` as clients are told, with its static prefix.

@@ -23,26 +23,6 @@ options:
     description: The name of the check, 16 hexadecimal digits.
     type: str
     required: true
-  tracking_uri:
-    description: The server's address as clients are told, with its static prefix and without credentials.
-    type: str
-    required: true
-  username:
-    description: Account of an administrator of MLflow, where it asks for one.
-    type: str
-    default: ""
-  password:
-    description: Password of O(username).
-    type: str
-    default: ""
-  token:
-    description: A bearer token, instead of O(username) and O(password).
-    type: str
-    default: ""
-  ca_bundle:
-    description: File of CA certificates on this host. Empty means the system's.
-    type: str
-    default: ""
   account:
     description:
       - Account of MLflow that the runs were logged with. What it was granted by making the experiments is taken
@@ -66,6 +46,7 @@ options:
     type: float
     default: 120
 extends_documentation_fragment:
+  - selfhosted.mlflow.tracking
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -124,7 +105,7 @@ removed:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import logged_run, run_removal
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import Access, TrackingApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import ARGUMENTS, Access, TrackingApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors import ApiError
 
 _API_SECONDS = 60.0
@@ -133,12 +114,8 @@ _API_SECONDS = 60.0
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ARGUMENTS,
             "run": {"type": "str", "required": True},
-            "tracking_uri": {"type": "str", "required": True},
-            "username": {"type": "str", "default": ""},
-            "password": {"type": "str", "default": "", "no_log": True},
-            "token": {"type": "str", "default": "", "no_log": True},
-            "ca_bundle": {"type": "str", "default": ""},
             "account": {"type": "str", "default": ""},
             "server_program": {"type": "path", "default": "/opt/mlflow/current/bin/mlflow"},
             "environment_file": {"type": "path", "default": "/etc/mlflow/server.env"},

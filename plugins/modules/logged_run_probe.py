@@ -25,10 +25,6 @@ options:
     description: The name of the check, 16 hexadecimal digits.
     type: str
     required: true
-  tracking_uri:
-    description: The server's address as clients are told, with its static prefix and without credentials.
-    type: str
-    required: true
   users:
     description:
       - The users to log as. To act as another user the module has to run as root.
@@ -60,22 +56,6 @@ options:
     description: The umask of the program that logs, octal.
     type: str
     default: "0022"
-  username:
-    description: Account that asks the server for what has arrived. No user of this host gets to see it.
-    type: str
-    default: ""
-  password:
-    description: Password of O(username).
-    type: str
-    default: ""
-  token:
-    description: A bearer token, instead of O(username) and O(password).
-    type: str
-    default: ""
-  ca_bundle:
-    description: File of CA certificates on this host. Empty means the system's, and the library's own.
-    type: str
-    default: ""
   timeout:
     description: Seconds for logging one run. The first start of the library alone can take 20.
     type: float
@@ -87,6 +67,7 @@ options:
     type: float
     default: 35
 extends_documentation_fragment:
+  - selfhosted.mlflow.tracking
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -175,7 +156,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import logged_run, path_host, run_proof
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, Finding
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.run_proof import Check
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import Access
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import ARGUMENTS, Access
 
 
 def _problem(params: dict[str, Any], access: Access) -> str:
@@ -197,18 +178,14 @@ def _problem(params: dict[str, Any], access: Access) -> str:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **ARGUMENTS,
             "run": {"type": "str", "required": True},
-            "tracking_uri": {"type": "str", "required": True},
             "users": {"type": "list", "elements": "str", "default": []},
             "group": {"type": "str", "default": ""},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "python": {"type": "path", "default": "/opt/mlflow-client/current/bin/python"},
             "user_environment": {"type": "dict", "default": {}, "no_log": True},
             "umask": {"type": "str", "default": "0022"},
-            "username": {"type": "str", "default": ""},
-            "password": {"type": "str", "default": "", "no_log": True},
-            "token": {"type": "str", "default": "", "no_log": True},
-            "ca_bundle": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 120},
             "patience": {"type": "float", "default": 35},
         },

@@ -21,30 +21,10 @@ description:
     5000 for each directory.
   - Never changes anything.
 options:
-  tracking_uri:
-    description: The server's address as clients are told, with its static prefix and without credentials.
-    type: str
-    required: true
   artifact_root:
     description: The directory that is proved anyway. Locations in it need no further proof.
     type: path
     required: true
-  username:
-    description: Account of an administrator of MLflow, where it asks for one.
-    type: str
-    default: ""
-  password:
-    description: Password of O(username).
-    type: str
-    default: ""
-  token:
-    description: A bearer token, instead of O(username) and O(password).
-    type: str
-    default: ""
-  ca_bundle:
-    description: File of CA certificates on this host. Empty means the system's.
-    type: str
-    default: ""
   max_roots:
     description: How many directories besides O(artifact_root) are returned in RV(roots).
     type: int
@@ -58,6 +38,7 @@ options:
     type: float
     default: 300
 extends_documentation_fragment:
+  - selfhosted.mlflow.tracking
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -166,7 +147,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     location_findings,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, Finding
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import Access, TrackingApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import ARGUMENTS, Access, TrackingApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors import ApiError
 
 #: What is left to the child after its own deadline to say so.
@@ -207,12 +188,8 @@ def _bounded(access: Access, root: str, limit: int) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "tracking_uri": {"type": "str", "required": True},
+            **ARGUMENTS,
             "artifact_root": {"type": "path", "required": True},
-            "username": {"type": "str", "default": ""},
-            "password": {"type": "str", "default": "", "no_log": True},
-            "token": {"type": "str", "default": "", "no_log": True},
-            "ca_bundle": {"type": "str", "default": ""},
             "max_roots": {"type": "int", "default": 20},
             "timeout": {"type": "float", "default": 30},
             "duration": {"type": "float", "default": 300},
