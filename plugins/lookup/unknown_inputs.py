@@ -41,6 +41,7 @@ from typing import Any, Optional
 
 import yaml
 from ansible.errors import AnsibleLookupError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.selfhosted.mlflow.plugins.plugin_utils.inputs import unknown_inputs
@@ -51,7 +52,7 @@ def _options(role_path: str) -> set[str]:
     path = os.path.join(role_path, "meta", "argument_specs.yml")
     try:
         with open(path, encoding="utf-8") as stream:
-            return set(yaml.safe_load(stream)["argument_specs"]["main"]["options"])
+            return set(yaml_load(stream)["argument_specs"]["main"]["options"])
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise AnsibleLookupError(f"{path} doesn't tell the role's inputs: {error}") from error
 
