@@ -14,8 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from bench import usage
 from lab import host, inventory, operations, requirements, spec
-from lab.base import LabError, Places, Progress, private_directory, write_atomically
+from lab.base import LabError, Places, Progress, digest, private_directory, write_atomically
 from lab.state import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,17 +75,26 @@ class Hosts:
         argv = [*host.ssh_command(self.lab), self.lab.host(name).name, command]
         return self._run(argv, f"on {name}, {command}", seconds, stdin)
 
-    def inventory(self, groups: Mapping[str, Sequence[str]], variables: Mapping[str, object]) -> Path:
-        """Write an inventory with these groups of hosts, and variables for all; return its path."""
+    def inventory(
+        self,
+        groups: Mapping[str, Sequence[str]],
+        variables: Mapping[str, object],
+        aliases: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write an inventory with these groups of hosts, and variables for all; return its path.
+
+        :param aliases: further names -> the host each of them stands for.
+        """
         names = sorted({name for members in groups.values() for name in members})
+        real = {name: (aliases or {}).get(name, name) for name in names}
         content = {
             "all": {
                 "vars": dict(variables),
-                "hosts": {name: inventory.connection(self.lab, name) for name in names},
+                "hosts": {name: inventory.connection(self.lab, real[name]) for name in names},
                 "children": {group: {"hosts": dict.fromkeys(members)} for group, members in groups.items()},
             }
         }
-        path = self.lab.directory / f"measured-{'-'.join(names)}.yml"
+        path = self.lab.directory / f"measured-{digest(' '.join(names))}.yml"
         write_atomically(path, yaml.safe_dump(content, sort_keys=False))
         return path
 
@@ -104,6 +114,20 @@ class Hosts:
             str(playbook),
         ]
         return self._run(argv, playbook.name, seconds)
+
+    def ansible(self, program: str, *arguments: str, seconds: float = 1800) -> usage.Usage:
+        """Run one of Ansible's programs, ``playbook`` or ``adhoc``, and return what it took.
+
+        :raises LabError: it failed, or took longer than `seconds`.
+        """
+        done = usage.run([sys.executable, "-m", "ansible", program, *arguments], seconds, _environment())
+        if done.late:
+            raise LabError(f"{program} {arguments[-1]}: no end after {seconds:.0f} s")
+        if done.status:
+            self._log.write_text(done.output)
+            words = done.output.strip()[-2000:]
+            raise LabError(f"{program} {arguments[-1]}: ended with {done.status}: {words}\n(all output: {self._log})")
+        return done
 
     def _run(self, argv: Sequence[str], what: str, seconds: float, stdin: str = "") -> str:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,14 +22,20 @@ FACTS = ROOT / "bench/facts.yml"
 GOAL = 5.0
 
 
+def variables() -> dict[str, Any]:
+    """Return what the demo says of its hosts."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / "molecule/demo/uml.yml").read_text())["all"]["vars"]
+    return found
+
+
 def deploy(hosts: Hosts) -> Path:
     """Deploy as the demo does, and return the inventory."""
     for name in NAMES:
         hosts.refresh(name)
-    demo = yaml.safe_load((ROOT / "molecule/demo/uml.yml").read_text())["all"]["vars"]
-    # The demo's user is no business of ours.
-    variables = {name: value for name, value in demo.items() if name != "mlflow_client_users"}
-    inventory = hosts.inventory(GROUPS, variables)
+    # People have their accounts before MLflow comes.
+    for user in variables()["mlflow_users"]:
+        hosts.execute("client", f"id {user} || useradd --create-home {user}")
+    inventory = hosts.inventory(GROUPS, variables())
     hosts.play(SITE, inventory)
     return inventory
 

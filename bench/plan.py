@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import first_install, no_change, server_start
+from bench import first_install, no_change, scale, server_start
 from bench.first_install import HOST, Install
 from bench.hosts import Hosts
 from bench.numbers import Measure
 from bench.recap import Recap, Trips
 
-PARTS = ("install", "server", "no-change")
+PARTS = ("install", "server", "no-change", "scale")
+
+#: What a proof and a ping take on two cores, together: in any case, and for each client.
+_PROOF_SECONDS = 12.0
+_CLIENT_SECONDS = 1.3
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,17 @@ class Effort:
     :ivar starts: starts of each server.
     :ivar memories: with how many of the starts the memory is measured, too.
     :ivar runs: runs of each playbook.
+    :ivar clients: number of clients -> how often their path is proved.
     """
 
     rounds: int = 2
     starts: int = 3
     memories: int = 1
     runs: int = 5
+    clients: Mapping[int, int] = field(default_factory=lambda: {1: 3, 10: 3, 100: 2, 300: 1})
 
 
-QUICK = Effort(rounds=1, starts=1, memories=1, runs=1)
+QUICK = Effort(rounds=1, starts=1, memories=1, runs=1, clients={1: 1, 10: 1})
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Session:
         self._inventory = Path()
         self._recaps: dict[str, Recap] = {}
         self._trips: dict[str, Trips] = {}
+        self._proofs: dict[int, list[scale.Sample]] = {}
+        self._proof_trips = ""
         self.versions = {"ansible-core": version("ansible-core")}
 
     def steps(self, parts: tuple[str, ...]) -> list[Step]:
@@ -74,8 +82,15 @@ class Session:
             steps.append(Step("install with site.yml on a fresh host", 65, lambda: self._install(first_install.OURS)))
         if "server" in parts:
             steps += self._server_steps()
+        if "no-change" in parts or "scale" in parts:
+            steps += [
+                Step("have nas, server and client up", 15, lambda: self._hosts.up(*no_change.NAMES)),
+                Step("deploy on them with site.yml", 90, self._deploy),
+            ]
         if "no-change" in parts:
             steps += self._no_change_steps()
+        if "scale" in parts:
+            steps += self._scale_steps()
         return steps
 
     def _install_steps(self) -> list[Step]:
@@ -111,8 +126,6 @@ class Session:
             return Step(f"run each playbook, {number + 1}/{self._effort.runs}", 25, lambda: self._run(number))
 
         return [
-            Step("have nas, server and client up", 15, lambda: self._hosts.up(*no_change.NAMES)),
-            Step("deploy on them with site.yml", 90, self._deploy),
             Step("count the tasks of a run that changes nothing", 25, self._count),
             *(step(number) for number in range(self._effort.runs)),
         ]
@@ -126,6 +139,26 @@ class Session:
 
     def _run(self, number: int) -> None:
         self._runs.append(no_change.sample(self._hosts, self._inventory, number % 2 == 1))
+
+    def _scale_steps(self) -> list[Step]:
+        def step(clients: int, number: int) -> Step:
+            what = f"prove the path of {clients} clients and ping them, {number + 1}/{self._effort.clients[clients]}"
+            seconds = _PROOF_SECONDS + clients * _CLIENT_SECONDS
+            return Step(what, seconds, lambda: self._prove(clients, number))
+
+        rounds = [(clients, number) for clients, times in self._effort.clients.items() for number in range(times)]
+        return [
+            Step("count the trips of a proof", _PROOF_SECONDS, self._count_trips),
+            *(step(clients, number) for clients, number in rounds),
+        ]
+
+    def _count_trips(self) -> None:
+        self._proof_trips = scale.trips_to_hosts(self._hosts)
+
+    def _prove(self, clients: int, number: int) -> None:
+        found = scale.sample(self._hosts, clients, number % 2 == 1)
+        self._proofs.setdefault(clients, []).append(found)
+        scale.check_constant(self._proofs)
 
     def _note_versions(self, name: str) -> None:
         script = "import mlflow, sys; print(mlflow.__version__, sys.version.split()[0])"
@@ -143,6 +176,8 @@ class Session:
             found += server_start.measures(self._starts, self._memories)
         if self._runs:
             found.append(no_change.measure(self._runs, self._recaps, self._trips))
+        if self._proofs:
+            found += scale.measures(self._proofs, self._proof_trips)
         return found
 
 
