@@ -77,13 +77,14 @@ def _not_seen(process: str, reason: NotSeenError) -> Finding:
         "server_process_not_seen",
         WARNING,
         f"{reason}, so that the paths were checked as the host has them, which need not be as the server has them",
-        f"start the server, or name its process (mlflow_artifact_check_server_process, now {process!r})",
+        reason.remedy
+        or f"start the server, or name its process (mlflow_artifact_check_server_process, now {process!r})",
     )
 
 
 def _view(process: str, run: Runner) -> View:
     if os.geteuid() != 0:
-        raise NotSeenError("only root can look into the server's process")
+        raise NotSeenError("only root can look into the server's process", "become root on the server")
     return server_process.look(server_process.find(process, run))
 
 

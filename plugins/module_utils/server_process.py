@@ -28,7 +28,14 @@ _IDS = re.compile(r"^(?P<name>Uid|Gid|Groups):\s*(?P<ids>[0-9 \t]*)$", re.MULTIL
 
 
 class NotSeenError(Exception):
-    """There is no such process, or it may not be looked into; the text says which."""
+    """There is no such process, or it may not be looked into; the text says which.
+
+    ``remedy`` says what to do, '' where the process has to be started or named.
+    """
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(text)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,10 @@ def look(pid: int) -> View:
             identity = parse_status(stream.read())
         root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return View(pid, identity, mountinfo.read(f"/proc/{pid}/mountinfo"), root)
+    except PermissionError as error:
+        # Which root lacks only where it is root of a container, ptrace(2).
+        remedy = "give the container that Ansible connects to the capability SYS_PTRACE"
+        raise NotSeenError(f"process {pid} can't be looked into: {error}", remedy) from error
     except (OSError, ValueError) as error:
         raise NotSeenError(f"process {pid} can't be looked into: {error}") from error
 

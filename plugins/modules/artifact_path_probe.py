@@ -222,7 +222,7 @@ watched:
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -275,15 +275,28 @@ def _targets(given: dict[str, Any]) -> list[Target]:
     ]
 
 
+def _not_able(account: Account) -> Optional[Finding]:
+    """Return a finding when this process can't act as a user."""
+    try:
+        account.identity()
+    except PermissionError:
+        message = f"only root can act as {account.name}, so nothing is proved for this user here"
+        return Finding("probe_failed", ERROR, message, "connect to this host as root, or use become")
+    return None
+
+
 def _prove(check: Check, given: dict[str, Any], names: list[str], known: dict[str, Account]) -> dict[str, Any]:
     targets = _targets(given)
-    evidence = path_check.prove(check, targets, list(known.values()))
+    refused = {name: finding for name, account in known.items() for finding in [_not_able(account)] if finding}
+    able = [account for name, account in known.items() if name not in refused]
+    evidence = path_check.prove(check, targets, able)
     evidence += [path_check.unknown(name, one.path) for name in names if name not in known for one in targets]
     findings = [
         replace(finding, evidence=seen.as_dict()).as_dict(user=seen.user, path=seen.path)
         for seen in evidence
         for finding in path_classes.classify(seen)
     ]
+    findings += [finding.as_dict(user=name) for name, finding in refused.items()]
     if not names:
         nobody = Finding(
             "nobody_named",

@@ -63,8 +63,19 @@ def test_view_of_a_process(sleeper: int) -> None:
     assert (view.identity.uid, view.identity.gid) == (os.geteuid(), os.getegid())
     assert any(entry.mount_point == "/" for entry in view.mounts)
     os.close(view.root)
-    with pytest.raises(NotSeenError, match="can't be looked into"):
+    with pytest.raises(NotSeenError, match="can't be looked into") as gone:
         server_process.look(2**22 - 1)
+    assert gone.value.remedy == ""
+
+
+def test_a_container_that_may_not_look_is_told_what_it_lacks(sleeper: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(NotSeenError, match="Permission denied") as refused:
+        server_process.look(sleeper)
+    assert "SYS_PTRACE" in refused.value.remedy
 
 
 def entry(point: str, device: str, root: str = "/") -> MountEntry:
