@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-RunSite = Callable[..., subprocess.CompletedProcess[str]]
+RunPlaybook = Callable[..., subprocess.CompletedProcess[str]]
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -25,26 +26,30 @@ def inventory() -> AnsibleRunner:
     return AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
 
 
+def run_playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the collection's playbooks, and return it with all that it said in ``stdout``."""
+    return subprocess.run(
+        ["ansible-playbook", *arguments, str(Path(__file__).parents[1] / "playbooks" / name)],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+        # Molecule lets Ansible colour its output, and say on stderr what failed.
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
+    )
+
+
 @pytest.fixture(scope="session")
-def run_site() -> RunSite:
-    """Run playbooks/site.yml on the scenario's hosts, and return it with all that it said in ``stdout``."""
-    site = Path(__file__).parents[1] / "playbooks/site.yml"
-    command = ["ansible-playbook", "--inventory", str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent), str(site)]
-    # Molecule lets Ansible colour its output, and say on stderr what failed.
-    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+def run_site() -> RunPlaybook:
+    """Run playbooks/site.yml on the scenario's hosts."""
+    return partial(run_playbook, "site.yml", "--inventory", str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *arguments],
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=240,
-            env=environment,
-        )
 
-    return run
+@pytest.fixture(scope="session")
+def run_verify() -> RunPlaybook:
+    """Run playbooks/verify.yml; of which hosts, the arguments say."""
+    return partial(run_playbook, "verify.yml")
 
 
 @pytest.fixture(scope="session")
