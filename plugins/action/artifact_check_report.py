@@ -20,8 +20,9 @@ from ansible_collections.selfhosted.mlflow.plugins.plugin_utils import check_rep
 from ansible_collections.selfhosted.mlflow.plugins.plugin_utils.check_report import Result
 
 #: What the role registers on each client, and what it registers of the server for all clients alike.
+PROOF = "__mlflow_artifact_check_probe"
 OF_CLIENTS = (
-    "__mlflow_artifact_check_probe",
+    PROOF,
     "__mlflow_artifact_check_colleagues",
     "__mlflow_artifact_check_logged_run",
 )
@@ -97,7 +98,7 @@ class ActionModule(ActionBase):
             for name in OF_CLIENTS:
                 found = _registered(known, name)
                 if found is not None:
-                    clients.append(Result(host, found))
+                    clients.append(Result(host, found, is_proof=name == PROOF))
             for name in OF_SERVER:
                 found = _registered(known, name)
                 if found is not None:

@@ -32,6 +32,8 @@ class Result:
 
     host: str
     registered: Mapping[str, Any]
+    #: Whether its users count as proved only by their replies.
+    is_proof: bool = False
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -43,7 +45,20 @@ class Result:
         if self.registered.get("failed"):
             text = f"the check itself failed here: {str(self.registered.get('msg', '')).strip()}"
             return [Finding("probe_failed", ERROR, text, "mend what it says, then check again").as_dict()]
-        return [dict(finding) for finding in self.registered.get("findings", ())]
+        return [dict(finding) for finding in self.registered.get("findings", ())] + self._unanswered()
+
+    def _unanswered(self) -> list[dict[str, Any]]:
+        """Return a finding for each user who neither replied nor has anything wrong."""
+        if not self.is_proof:
+            return []
+        told = {reply["user"] for reply in self.registered.get("replies", ())}
+        told |= {one.get("user") for one in self.registered.get("findings", ()) if one["severity"] != INFO}
+        text = "nothing came back for this user, so nothing is proved"
+        return [
+            Finding("not_proved", ERROR, text, "check again").as_dict(user=user)
+            for user in self.registered.get("users", ())
+            if user not in told
+        ]
 
 
 @dataclass

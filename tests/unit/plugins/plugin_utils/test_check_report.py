@@ -102,3 +102,21 @@ def test_json_holds_everything() -> None:
         "findings": [finding(ERROR, user="alice")],
     }
     assert (report["version"], report["server"], report["artifact_root"]) == (1, "mlflow", "/mnt/mlflow")
+
+
+def test_silence_about_a_user_is_no_proof() -> None:
+    registered = {
+        "users": ["alice", "bob", "carol", "dan"],
+        "replies": [{"user": "alice"}],
+        "findings": [finding(INFO, "indirect_path", user="bob"), finding(WARNING, "not_proved", user="dan")],
+    }
+
+    rows = check_report.rows([Result("ws1", registered, is_proof=True)], "mlflow", [])
+
+    assert {row.user: row.verdict for row in rows if row.user} == {
+        "alice": check_report.PROVED,
+        "bob": check_report.FAILED,
+        "carol": check_report.FAILED,
+        "dan": check_report.WARNED,
+    }
+    assert check_report.errors(rows, "ws1") == ["not_proved for bob on ws1", "not_proved for carol on ws1"]
