@@ -68,7 +68,7 @@ class ArtifactUri:
         """The URI for a message: without credentials, in one line, of at most 300 characters."""
         text = self.given
         if self.kind != LOCAL and "://" in text:
-            scheme, _, rest = text.partition("://")
+            scheme, _separator, rest = text.partition("://")
             authority, slash, path = rest.partition("/")
             # A query may be a signature that lets its reader in.
             host = authority.partition("?")[0]

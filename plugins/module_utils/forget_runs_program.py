@@ -132,7 +132,8 @@ def main(argument: str) -> None:
     get_store = import_module("mlflow.tracking._tracking_service.utils")._get_store
     store = get_store(os.environ["MLFLOW_BACKEND_STORE_URI"], os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT"))
     for number, name in wanted.items():
-        print(json.dumps({"experiment": number, "left": forget(store, number, name)}), flush=True)
+        sys.stdout.write(json.dumps({"experiment": number, "left": forget(store, number, name)}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

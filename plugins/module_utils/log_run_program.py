@@ -21,7 +21,8 @@ from typing import Any
 
 def tell(**reached: Any) -> None:
     """Print what has been reached."""
-    print(json.dumps(reached), flush=True)
+    sys.stdout.write(json.dumps(reached) + "\n")
+    sys.stdout.flush()
 
 
 def main(argument: str) -> None:

@@ -50,7 +50,7 @@ class Tracking:
             return self._page("experiments", experiments, asked)
         assert asked.body["run_view_type"] == "ALL"
         assert set(asked.body["experiment_ids"]) <= {one["experiment_id"] for one in experiments}
-        numbers = [one for one in asked.body["experiment_ids"] for _ in range(self.runs.get(one, 0))]
+        numbers = [one for one in asked.body["experiment_ids"] for _run in range(self.runs.get(one, 0))]
         infos = [{"info": {"experiment_id": one, "run_id": f"{one}-{at}"}} for at, one in enumerate(numbers)]
         return self._page("runs", infos, asked)
 

@@ -53,7 +53,7 @@ time.sleep(60)
     assert caught.value.out == "begun\n"
     assert time.monotonic() - began < 15
     state = Path(f"/proc/{note.read_text()}/stat")
-    for _ in range(100):
+    for _attempt in range(100):
         # It has lost its parent, and waits for init to ask for its end.
         if not state.exists() or state.read_text().split()[2] == "Z":
             return

@@ -266,7 +266,7 @@ def test_all_questions_together_end_in_time() -> None:
     with serve(lambda asked: Answer(body=[b"{}"], pause=slowly)) as fake:
         api = TrackingApi(Access(fake.url, duration=0.7))
         with pytest.raises(ApiError) as caught:
-            [api.in_workspace("w").get("x") for _ in range(20)]
+            [api.in_workspace("w").get("x") for _number in range(20)]
     assert caught.value.reason == "timed_out"
     assert len(fake.asked) < 6
 
