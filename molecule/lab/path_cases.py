@@ -156,21 +156,32 @@ def remedies(case: Case, report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [step for remedy in told for step in commands(remedy, case.directory)]
 
 
+def recorded(case: Case, report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the clients' findings about a case were judged from: name -> evidence, and what it led to.
+
+    One user stands for all of whom the same was found. What users met in colleagues' directories isn't there.
+    """
+    judged: dict[str, dict[str, Any]] = {}
+    for who, finding in _findings(report, case):
+        evidence = finding["evidence"]
+        if who != SERVER and "uid" in evidence and not evidence.get("colleague"):
+            one = judged.setdefault(who, {"evidence": evidence, "finds": []})
+            one["finds"].append([finding["class"], finding["severity"]])
+    distinct: dict[str, tuple[str, dict[str, Any]]] = {}
+    for who, one in judged.items():
+        distinct.setdefault(str(one["finds"]), (who, one))
+    return {case.name if len(distinct) == 1 else f"{case.name}-{who}": one for who, one in distinct.values()}
+
+
 def record(cases: Sequence[Case], reports: Mapping[str, Mapping[str, Any]], directory: Path) -> None:
-    """Write the evidence that the findings about each case were judged from, for the unit tests of the judgement.
+    """Write the evidence of the cases, a file for each, for the unit tests of the judgement.
 
     :param reports: deployment -> its check's report.
-    :param directory: gets a file for each case that a probe has collected evidence of.
     """
     for case in cases:
-        judged = [
-            {"by": SERVER if who == SERVER else "client", "class": finding["class"], "evidence": finding["evidence"]}
-            for who, finding in _findings(reports[case.deployment.name], case)
-            if "uid" in finding["evidence"]
-        ]
-        if judged:
-            text = json.dumps(judged, indent=2, sort_keys=True) + "\n"
-            (directory / f"{case.name}.json").write_text(text, encoding="utf-8")
+        for name, one in recorded(case, reports[case.deployment.name]).items():
+            text = json.dumps(one, indent=2, sort_keys=True) + "\n"
+            (directory / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def commands(remedy: str, directory: str) -> list[tuple[str, str]]:

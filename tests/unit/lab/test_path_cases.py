@@ -132,20 +132,30 @@ def test_misspelt_cases_are_refused(case: dict[str, Any], wrong: str, tmp_path: 
         path_cases.load(file)
 
 
-def test_evidence_is_recorded_where_there_is_any(tmp_path: Path) -> None:
+def test_evidence_is_recorded_once_for_all_who_met_the_same(tmp_path: Path) -> None:
     told = report(
-        ("alice", False, [finding("missing", evidence={"uid": 2001})]),
+        ("alice", False, [finding("missing", evidence={"uid": 2001}), finding("replica")]),
+        ("bob", False, [finding("missing", evidence={"uid": 2002})]),
+        ("carol", False, [finding("denied", evidence={"uid": 2003, "colleague": "bob"})]),
         ("", True, [finding("no_space", evidence={"uid": 850})]),
-        ("bob", False, [finding("replica")]),
     )
 
     path_cases.record([Case("it", USUAL, {}), Case("that", USUAL, {})], {"usual": told}, tmp_path)
 
     assert [file.name for file in tmp_path.iterdir()] == ["it.json"]
-    assert json.loads((tmp_path / "it.json").read_text()) == [
-        {"by": "client", "class": "missing", "evidence": {"uid": 2001}},
-        {"by": "server", "class": "no_space", "evidence": {"uid": 850}},
-    ]
+    assert json.loads((tmp_path / "it.json").read_text()) == {
+        "evidence": {"uid": 2001},
+        "finds": [["missing", "error"]],
+    }
+
+
+def test_evidence_is_recorded_by_user_where_it_differs(tmp_path: Path) -> None:
+    told = report(
+        ("alice", False, [finding("missing", evidence={"uid": 2001})]),
+        ("bob", False, [finding("denied", evidence={"uid": 2002})]),
+    )
+
+    assert list(path_cases.recorded(Case("it", USUAL, {}), told)) == ["it-alice", "it-bob"]
 
 
 def test_the_scenario_s_own_cases_can_be_read() -> None:
