@@ -26,10 +26,11 @@ OF_CLIENTS = (
     "__mlflow_artifact_check_colleagues",
     "__mlflow_artifact_check_logged_run",
 )
+COLLECTED = "__mlflow_artifact_check_collected"
 OF_SERVER = (
     "__mlflow_artifact_check_locations",
     "__mlflow_artifact_check_sentinel",
-    "__mlflow_artifact_check_collected",
+    COLLECTED,
     "__mlflow_artifact_check_runs_deleted",
 )
 
@@ -104,7 +105,13 @@ class ActionModule(ActionBase):
                 if found is not None:
                     # Each host has a copy; hosts of another batch, or under the strategy free, have a run of their own.
                     of_server[name, str(found.get("run", found.get("msg", "")))] = Result("", found)
-        return clients, list(of_server.values())
+        read = {
+            str(result.registered.get("run"))
+            for (name, _run), result in of_server.items()
+            if name == COLLECTED and not result.registered.get("failed") and not result.registered.get("unreachable")
+        }
+        judged = [check_report.unread(client, read) if client.is_proof else client for client in clients]
+        return judged, list(of_server.values())
 
     def _save(self, path: str, report: dict[str, Any]) -> None:
         try:

@@ -349,7 +349,7 @@ def _colleague_denied(seen: Evidence) -> Optional[Finding]:
         f"{seen.user} (uid {seen.uid}) may not write into what {seen.colleague} has made at {seen.path}: it "
         f"belongs to {seen.owner_uid}:{seen.owner_gid}, mode {seen.mode:04o}. {seen.user} will get 'Permission denied' "
         "in such experiments",
-        remedies.share_with_colleagues(seen),
+        remedies.share_with_colleagues(seen.path),
     )
 
 

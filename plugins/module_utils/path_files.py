@@ -51,6 +51,15 @@ def read_regular(name: str, limit: int, parent: Optional[int] = None) -> bytes:
         os.close(file)
 
 
+def read_in(directory: str, name: str, limit: int) -> bytes:
+    """As `read_regular`, of a file in a directory that is no link either.  Raises OSError."""
+    opened = open_directory(directory)
+    try:
+        return read_regular(name, limit, opened)
+    finally:
+        os.close(opened)
+
+
 def create(name: str, parent: int, mode: int = 0o666) -> int:
     """Create a file that wasn't there, for writing.  Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

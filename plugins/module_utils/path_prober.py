@@ -61,9 +61,9 @@ def _nonce(directory: str, run: str, tell: Tell) -> Optional[str]:
 
     Raises OSError for anything but a missing file.
     """
-    name = f"{directory}/{path_proof.server_directory(run)}/{path_proof.SENTINEL}"
+    probe_directory = f"{directory}/{path_proof.server_directory(run)}"
     try:
-        text = path_files.read_regular(name, path_proof.SENTINEL_LIMIT)
+        text = path_files.read_in(probe_directory, path_proof.SENTINEL, path_proof.SENTINEL_LIMIT)
     except PermissionError:
         # A stale handle is answered by "Permission denied" as well, but not when the directory is listed.
         with contextlib.suppress(PermissionError):
@@ -74,7 +74,7 @@ def _nonce(directory: str, run: str, tell: Tell) -> Optional[str]:
         for _number, _entry in zip(range(_LOOK_AT), os.scandir(directory)):
             pass
         try:
-            text = path_files.read_regular(name, path_proof.SENTINEL_LIMIT)
+            text = path_files.read_in(probe_directory, path_proof.SENTINEL, path_proof.SENTINEL_LIMIT)
         except FileNotFoundError:
             return None
         tell({"listed_first": True})

@@ -45,9 +45,11 @@ def _rescue(seen: Evidence) -> tuple[str, str]:
     if not seen.stranded:
         return "", ""
     path, aside = shlex.quote(seen.path), shlex.quote(f"{seen.path}.stranded")
+    # Root is nobody to most NFS servers.
+    user = shlex.quote(seen.user)
     return (
         f"`mv {path} {aside}`, `mkdir -p {path}`, ",
-        f", then bring back what was stranded: `cp -Rn {aside}/. {path}/`",
+        f", then bring back what was stranded: `runuser -u {user} -- cp -Rn {aside}/. {path}/`",
     )
 
 
@@ -92,7 +94,8 @@ def remount_right(seen: Evidence) -> str:
     if not seen.share:
         return f"mount the server's own directory at {seen.path}; compare with what the server shows there"
     return (
-        f"on the client: `umount {_mounted_at(seen)}`, `mount -t nfs {shlex.quote(seen.share)} {_mount_point(seen)}`; "
+        f"on the client: `umount {_mounted_at(seen)}`, `mkdir -p {_mount_point(seen)}`, "
+        f"`mount -t nfs {shlex.quote(seen.share)} {_mount_point(seen)}`; "
         "correct /etc/fstab or the mount unit likewise"
     )
 
@@ -134,10 +137,10 @@ def give_access(seen: Evidence) -> str:
     )
 
 
-def share_with_colleagues(seen: Evidence) -> str:
+def share_with_colleagues(path: str) -> str:
     """Let members of the shared group write into each other's directories."""
     return (
-        f"on the NFS server, with D the exported directory behind {seen.path}: `chmod 2770 D`, "
+        f"on the NFS server, with D the exported directory behind {path}: `chmod 2770 D`, "
         "`setfacl -d -m u::rwx,g::rwx,m::rwx,o::- D` (with NFS 4.2 on the clients), as the role mlflow_nfs_export does; "
         'with another NAS have the users\' umask be 0002 (mlflow_client_umask: "0002"), or all_squash with one anonuid'
     )

@@ -214,8 +214,8 @@ def _removal(path: str, name: str) -> dict[str, Any]:
 
 
 def _own_nonce(task: Collecting) -> str:
-    name = f"{task.path}/{path_proof.server_directory(task.run)}/{path_proof.SENTINEL}"
-    text = path_files.read_regular(name, path_proof.SENTINEL_LIMIT).decode("ascii", "replace")
+    directory = f"{task.path}/{path_proof.server_directory(task.run)}"
+    text = path_files.read_in(directory, path_proof.SENTINEL, path_proof.SENTINEL_LIMIT).decode("ascii", "replace")
     return path_proof.nonce_of(text, task.run)
 
 

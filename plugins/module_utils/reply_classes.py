@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, INFO, WARNING, Finding
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_remedies import share_with_colleagues
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_sentinel import (
     ABSENT,
     DENIED,
@@ -39,12 +40,6 @@ class Seen:
 
 
 Rule = Callable[[Seen], Optional[Finding]]
-
-_SHARED = (
-    "on the NFS server give the exported directory mode 2770, the shared group and a default ACL, as the role "
-    "mlflow_nfs_export does; put the service user into that group (mlflow_directories); or have the clients' umask "
-    'be 0002 (mlflow_client_umask: "0002")'
-)
 
 
 def _replica(seen: Seen) -> Optional[Finding]:
@@ -86,7 +81,7 @@ def _service_denied(seen: Seen) -> Optional[Finding]:
         ERROR,
         f"{seen.service}, as which the server runs, can't {act} what {seen.who} wrote: "
         + (owner if seen.reply.mode >= 0 else seen.reply.error),
-        _SHARED,
+        share_with_colleagues(seen.path) + "; the service user has to be in the shared group, too",
     )
 
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, INFO, WARNING, Finding
@@ -80,6 +80,20 @@ class Row:
         """What came of it, in words."""
         words = (WRONG, NOTED, FINE) if self.is_server else (FAILED, WARNED, PROVED)
         return words[_ORDER.get(self.worst, _ORDER[INFO])]
+
+
+def unread(proof: Result, read: Collection[str]) -> Result:
+    """Return a proof as it is, or with an error for each reply when the server has not read those of its run.
+
+    Under the strategy free Ansible mixes the results of hosts; what was not read by the server proves nothing.
+    """
+    replies = proof.registered.get("replies", ())
+    if not replies or proof.registered.get("run") in read:
+        return proof
+    text = "the server has not read this user's reply, so nothing is proved"
+    remedy = "check again, with the strategy linear"
+    lost = [Finding("replies_not_read", ERROR, text, remedy).as_dict(user=reply["user"]) for reply in replies]
+    return replace(proof, registered={**proof.registered, "findings": [*proof.registered.get("findings", ()), *lost]})
 
 
 def rows(clients: Iterable[Result], server: str, server_results: Iterable[Result]) -> list[Row]:

@@ -80,7 +80,6 @@ class Way:
 WAYS = {
     # The report is written again for each batch.
     "serial": Way(("twin",), playbook=SCENARIO / "serial.yml"),
-    "free": Way(("client", "twin"), strategy="free"),
     "limit": Way(("twin",), arguments=("--limit", "twin")),
 }
 

@@ -237,5 +237,5 @@ def test_the_rescue_of_stranded_runs_loses_nothing() -> None:
     remedy = path_classes.classify(seen)[0].remedy
 
     assert "`mv '/mnt/my runs' '/mnt/my runs.stranded'`" in remedy
-    assert remedy.index("`mv ") < remedy.index("`mount ") < remedy.index("`cp -Rn ")
+    assert remedy.index("`mv ") < remedy.index("`mount ") < remedy.index("`runuser -u alice -- cp -Rn ")
     assert "rm " not in remedy

@@ -120,3 +120,12 @@ def test_silence_about_a_user_is_no_proof() -> None:
         "dan": check_report.WARNED,
     }
     assert check_report.errors(rows, "ws1") == ["not_proved for bob on ws1", "not_proved for carol on ws1"]
+
+
+def test_replies_that_the_server_did_not_read_are_no_proof() -> None:
+    registered = {"users": ["alice"], "replies": [{"user": "alice"}], "findings": [], "run": "a" * 16}
+    proof = Result("ws1", registered, is_proof=True)
+
+    assert check_report.unread(proof, {"a" * 16}) == proof
+    rows = check_report.rows([check_report.unread(proof, {"b" * 16})], "mlflow", [])
+    assert check_report.errors(rows, "ws1") == ["replies_not_read for alice on ws1"]
