@@ -121,30 +121,26 @@ def many(tmp_path: Path, inventory: AnsibleRunner) -> Path:
     return path
 
 
-@pytest.fixture
-def silent_nas(inventory: AnsibleRunner) -> Iterator[Host]:
+def test_a_silent_nas_is_told_for_twenty_clients_in_time(verify: Verify, many: Path, inventory: AnsibleRunner) -> None:
     nas = inventory.get_host("nas")
-    nas.check_output("systemctl stop nfs-server.service")
-    yield nas
-    nas.check_output("systemctl start nfs-server.service")
-
-
-@pytest.mark.usefixtures("silent_nas")
-def test_a_silent_nas_is_told_for_twenty_clients_in_time(verify: Verify, many: Path) -> None:
-    # On hosts as slow as these; with the NFS port closed nobody waits that long.
-    timeout = 60
+    timeout = 20
     inputs = {
         "mlflow_artifact_check_timeout": timeout,
         "mlflow_artifact_check_stored_locations": False,
         "mlflow_users": ["alice"],
     }
+    # The names share one connection for each client, which takes ten sessions at a time.
+    options = ("--inventory", str(many), "--limit", "many*", "--forks", "10", "--extra-vars", json.dumps(inputs))
+    healthy = verify(*options)
+    nas.check_output("systemctl stop nfs-server.service")
+    try:
+        silent = verify(*options)
+    finally:
+        nas.check_output("systemctl start nfs-server.service")
 
-    silent = verify(
-        *("--inventory", str(many), "--limit", "many*", "--forks", str(CLIENTS)),
-        *("--extra-vars", json.dumps(inputs)),
-    )
-
+    assert healthy.code == 0, healthy.output
     assert silent.code == 2, silent.output
     assert {row["host"] for row in silent.rows} == {f"many{number}" for number in range(CLIENTS)} | {"server"}
     assert all(silent.classes(row["host"]) == {"server_silent"} for row in silent.rows), silent.output
-    assert silent.seconds < timeout + 10
+    # Two processors carry all these hosts: what the same check takes of them is not the silence's.
+    assert silent.seconds < healthy.seconds + timeout + 10
