@@ -28,19 +28,20 @@ def test_a_command_is_told_by_status_and_output(script: str, status: int) -> Non
 
 
 def test_the_memory_is_that_of_the_largest_descendant() -> None:
-    large = f"held = b'x' * {100 * MB}"
+    large = f"held = b'x' * {300 * MB}"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {large!r}])"
 
     small, through_child = python("pass").largest_mb, python(parent).largest_mb
 
-    assert small < 60
-    assert 100 < through_child < 160
+    # A child begins with what its parent held, which is these tests.
+    assert small < 250
+    assert 300 < through_child < 550
 
 
 def test_what_ran_before_does_not_count() -> None:
-    python(f"held = b'x' * {100 * MB}")
+    python(f"held = b'x' * {300 * MB}")
 
-    assert python("pass").largest_mb < 60
+    assert python("pass").largest_mb < 250
 
 
 def test_a_command_that_does_not_end_is_killed() -> None:
