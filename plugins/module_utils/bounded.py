@@ -10,6 +10,7 @@ through a pipe, and on the way what it has seen; the parent looks at the clock.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -163,8 +164,11 @@ class Child:
             return "state unknown"
 
     def abandon(self) -> None:
-        """Kill the child and, when even that has to wait for a server, leave it behind."""
+        """Kill the child with what it started and, when even that has to wait for a server, leave it behind."""
         if self._pipe >= 0:
+            # It leads no group of its own yet when it has only just begun.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
             os.kill(self._pid, signal.SIGKILL)
             self._close()
 

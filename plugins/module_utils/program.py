@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import pwd
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Optional
 
 _AFTER_KILL_SECONDS = 2.0
-#: Of what a program says, the last part is kept.
+#: Of what a program says, the last bytes are kept.
 _KEPT = 20000
 
 
@@ -40,7 +41,7 @@ class User:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a program said until it ended with ``code``; the last 20000 characters of each."""
+    """What a program said until it ended with ``code``; the last 20000 bytes of each."""
 
     code: int
     out: str
@@ -71,28 +72,53 @@ def source(module: ModuleType) -> str:
 
 
 def _identity(who: Optional[User]) -> dict[str, Any]:
-    """Return Popen's arguments for acting as somebody; none when that is who we are."""
+    """Return the arguments for acting as somebody; none when that is who we are."""
     if who is None or (who.uid == os.geteuid() and os.geteuid() != 0):
         return {}
     return {"user": who.uid, "group": who.gid, "extra_groups": list(who.groups)}
 
 
-def _finish(process: subprocess.Popen[bytes]) -> bytes:
-    """Kill a program with all that it started, and return what it had said; never wait for a dead file server."""
-    os.killpg(process.pid, signal.SIGKILL)
+def _text(raw: bytearray) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+class _Ear(asyncio.SubprocessProtocol):
+    """Keeps the end of what a program says, and knows when it and all that hold its pipes have ended."""
+
+    def __init__(self) -> None:
+        self.out = bytearray()
+        self.err = bytearray()
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        kept = self.out if fd == 1 else self.err
+        kept += data
+        del kept[:-_KEPT]
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        self.ended.set_result(exc)
+
+
+async def _run(command: Sequence[str], text: str, seconds: float, settings: Mapping[str, Any]) -> Ended:
+    # Not AnsibleModule.run_command(), which has no deadline; nor subprocess, which waits for what it has killed.
+    transport, ear = await asyncio.get_running_loop().subprocess_exec(
+        _Ear, *command, cwd="/", start_new_session=True, **settings
+    )
     try:
-        return process.communicate(timeout=_AFTER_KILL_SECONDS)[0]
-    except subprocess.TimeoutExpired as still:
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-        # It is left behind, and nobody asks for its end.
-        process.returncode = -signal.SIGKILL
-        return still.output or b""
-
-
-def _text(raw: Optional[bytes]) -> str:
-    return (raw or b"")[-_KEPT:].decode("utf-8", "replace")
+        stdin = transport.get_pipe_transport(0)
+        if isinstance(stdin, asyncio.WriteTransport):
+            stdin.write(text.encode())
+            stdin.write_eof()
+        if not (await asyncio.wait([ear.ended], timeout=seconds))[0]:
+            # With all that it started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+            # Not for ever: a dead file server can hold its end up.
+            await asyncio.wait([ear.ended], timeout=_AFTER_KILL_SECONDS)
+            raise TooSlowError(seconds, _text(ear.out))
+    finally:
+        transport.close()
+    return Ended(transport.get_returncode() or 0, _text(ear.out), _text(ear.err))
 
 
 def run(
@@ -108,19 +134,5 @@ def run(
     ``environment`` is all that it gets.  Raises OSError when it can't be started, such as PermissionError when
     only root could act as ``who``, and TooSlowError after ``seconds``.
     """
-    with subprocess.Popen(
-        list(command),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        env=dict(environment),
-        start_new_session=True,
-        umask=umask,
-        **_identity(who),
-    ) as process:
-        try:
-            out, err = process.communicate(text.encode(), timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise TooSlowError(seconds, _text(_finish(process))) from None
-        return Ended(process.returncode, _text(out), _text(err))
+    settings = {"env": dict(environment), "umask": umask, **_identity(who)}
+    return asyncio.run(_run(command, text, seconds, settings))

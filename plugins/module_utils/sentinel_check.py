@@ -28,6 +28,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Child, Identity, NoAnswerError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, WARNING, Finding
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.mount_table import Runner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_evidence import Evidence
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_host import Account, Share
@@ -35,7 +36,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_proof impor
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_sentinel import Claim, Collecting, Planting
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_watch import Limits, Probe
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.reply_classes import Seen
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.server_process import NotSeenError, Runner, View
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.server_process import NotSeenError, View
 
 _HOST_SECONDS = 5.0
 
@@ -58,9 +59,9 @@ class Check:
         return self.view.root if self.view else None
 
 
-def _mounts() -> tuple[MountEntry, ...]:
+def _mounts(run: Runner) -> tuple[MountEntry, ...]:
     try:
-        return mount_table.read_table()
+        return mount_table.read_table(run)
     except (OSError, NoAnswerError):
         return ()
 
@@ -108,7 +109,7 @@ def prepare(
     account = path_host.account(user)
     if account is None:
         raise ValueError(f"there is no user {user} on the server: name the one that the server runs as")
-    return Check(run_name, account, account.identity(), _mounts(), limits, write), notes
+    return Check(run_name, account, account.identity(), _mounts(run), limits, write), notes
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _other_namespace(check: Check, path: str) -> Optional[Finding]:
         # As the service's user: root is nobody on a share that squashes it.
         if bounded.run(functools.partial(os.path.isfile, name), _HOST_SECONDS, check.identity):
             return None
-    outside = server_process.on_host(path, check.view.mounts, _mounts())
+    outside = server_process.on_host(path, check.view.mounts, mountinfo.read())
     shown = f"the host's {outside}" if outside else "no directory that the host shows"
     return Finding(
         "other_namespace",

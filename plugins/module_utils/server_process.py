@@ -14,14 +14,12 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Optional
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import mountinfo
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Identity
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.mount_table import Runner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
-
-#: Runs a program given as a list of arguments, and returns its output.
-Runner = Callable[[list[str]], str]
 
 _COMMAND = "command:"
 _IDS = re.compile(r"^(?P<name>Uid|Gid|Groups):\s*(?P<ids>[0-9 \t]*)$", re.MULTILINE)
@@ -92,7 +90,7 @@ def _by_command(text: str) -> int:
 
 
 def _by_unit(unit: str, run: Runner) -> int:
-    text = run(["systemctl", "show", "--property=MainPID", "--value", unit]).strip()
+    text = run(["systemctl", "show", "--property=MainPID", "--value", unit])[1].strip()
     if not text.isdigit() or int(text) == 0:
         raise NotSeenError(f"{unit} is not running")
     return int(text)

@@ -236,6 +236,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import NoAnswerError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.finding import ERROR, Finding
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.mount_table import Runner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_check import Check, Target, Visit
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.path_host import Account, Share
@@ -255,9 +256,9 @@ def _problems(given: dict[str, Any]) -> list[Problem]:
     return [problem for problem in found if problem]
 
 
-def _mounts() -> tuple[MountEntry, ...]:
+def _mounts(run: Runner) -> tuple[MountEntry, ...]:
     try:
-        return mount_table.read_table()
+        return mount_table.read_table(run)
     except (OSError, NoAnswerError):
         # What the table would tell is missing from the evidence; the probe itself goes on.
         return ()
@@ -332,7 +333,7 @@ def _act(module: AnsibleModule) -> dict[str, Any]:
     check = Check(
         run=path_proof.check_run(given["run"]),
         client=given["client"],
-        mounts=_mounts(),
+        mounts=_mounts(module.run_command),
         limits=Limits(given["timeout"], given["grace"]),
         umask=int(given["umask"], 8),
         write=not module.check_mode,

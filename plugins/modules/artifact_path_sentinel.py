@@ -213,17 +213,13 @@ def _absent(check: Check, given: dict[str, Any]) -> dict[str, Any]:
 
 def _act(module: AnsibleModule) -> dict[str, Any]:
     given = module.params
-
-    def run(argv: list[str]) -> str:
-        return str(module.run_command(argv)[1])
-
     check, notes = sentinel_check.prepare(
         run_name=path_proof.check_run(given["run"]) if given["run"] else path_proof.new_run(),
         user=given["user"],
         process=given["process"],
         limits=Limits(given["timeout"], given["grace"]),
         write=not module.check_mode,
-        run=run,
+        run=module.run_command,
     )
     done = _present(check, given["paths"]) if given["state"] == "present" else _absent(check, given)
     # What is odd about the process is said once, not again when the replies are read.

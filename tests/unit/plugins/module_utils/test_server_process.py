@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import server_process
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Identity
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.mount_table import Runner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.server_process import NotSeenError
 
@@ -33,8 +34,8 @@ def sleeper() -> Iterator[int]:
         process.kill()
 
 
-def answer(text: str) -> server_process.Runner:
-    return lambda _argv: text
+def answer(text: str) -> Runner:
+    return lambda _argv: (0, text, "")
 
 
 def test_process_is_found_by_number_unit_and_command(sleeper: int) -> None:
