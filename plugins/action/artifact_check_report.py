@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Optional
 
 from ansible.errors import AnsibleActionFail
@@ -40,15 +40,25 @@ def _registered(variables: Mapping[str, Any], name: str) -> Optional[Mapping[str
     return result if isinstance(result, Mapping) and not result.get("skipped") else None
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    """Keep other hosts' reports of this play out, which under the strategy free come at the same time."""
+    """Keep other hosts' reports of this play out, which come at the same time when hosts go at their own pace."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _runs(path: str) -> set[str]:
+    """Return the runs that a report on the disk tells of: all of ours and more when a host of this play was later."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return set(json.load(stream)["runs"])
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        # None yet, or not one of ours.
+        return set()
 
 
 def _write(path: str, content: str) -> None:
@@ -96,6 +106,9 @@ class ActionModule(ActionBase):
         of_server: dict[tuple[str, str], Result] = {}
         for host in variables["ansible_play_hosts_all"]:
             known = variables["hostvars"][host]
+            if COLLECTED not in known:
+                # Not in this batch, or, where hosts go at their own pace, still at it: its own report comes later.
+                continue
             for name in OF_CLIENTS:
                 found = _registered(known, name)
                 if found is not None:
@@ -103,7 +116,7 @@ class ActionModule(ActionBase):
             for name in OF_SERVER:
                 found = _registered(known, name)
                 if found is not None:
-                    # Each host has a copy; hosts of another batch, or under the strategy free, have a run of their own.
+                    # Each host has a copy; hosts of another batch, or at their own pace, have a run of their own.
                     of_server[name, str(found.get("run", found.get("msg", "")))] = Result("", found)
         read = {
             str(result.registered.get("run"))
@@ -116,6 +129,8 @@ class ActionModule(ActionBase):
     def _save(self, path: str, report: dict[str, Any]) -> None:
         try:
             with _locked(os.path.dirname(path)):
-                _write(path, json.dumps(report, indent=2, sort_keys=True) + "\n")
+                runs = set(report["runs"])
+                if not runs or not runs < _runs(path):
+                    _write(path, json.dumps(report, indent=2, sort_keys=True) + "\n")
         except OSError as error:
             raise AnsibleActionFail(f"the report can't be written to {path}: {error.strerror}") from error

@@ -53,7 +53,7 @@ class LookupModule(LookupBase):
         replies = []
         for host in known["ansible_play_hosts_all"]:
             probe = known["hostvars"][host].get(name) or {}
-            # Under the strategy free each host has a check of its own.
+            # Hosts that go at their own pace have a check each.
             if probe.get("run") in terms:
                 replies += probe.get("replies", [])
         return replies

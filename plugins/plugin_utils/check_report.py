@@ -85,13 +85,13 @@ class Row:
 def unread(proof: Result, read: Collection[str]) -> Result:
     """Return a proof as it is, or with an error for each reply when the server has not read those of its run.
 
-    Under the strategy free Ansible mixes the results of hosts; what was not read by the server proves nothing.
+    What was not read by the server proves nothing, whatever kept it from reading.
     """
     replies = proof.registered.get("replies", ())
     if not replies or proof.registered.get("run") in read:
         return proof
     text = "the server has not read this user's reply, so nothing is proved"
-    remedy = "check again, with the strategy linear"
+    remedy = "see what was found on the server, then check again"
     lost = [Finding("replies_not_read", ERROR, text, remedy).as_dict(user=reply["user"]) for reply in replies]
     return replace(proof, registered={**proof.registered, "findings": [*proof.registered.get("findings", ()), *lost]})
 

@@ -81,6 +81,8 @@ WAYS = {
     # The report is written again for each batch.
     "serial": Way(("twin",), playbook=SCENARIO / "serial.yml"),
     "limit": Way(("twin",), arguments=("--limit", "twin")),
+    "free": Way(("client", "twin"), strategy="free"),
+    "host_pinned": Way(("client", "twin"), strategy="host_pinned"),
 }
 
 
