@@ -45,11 +45,12 @@ def _rescue(seen: Evidence) -> tuple[str, str]:
     if not seen.stranded:
         return "", ""
     path, aside = shlex.quote(seen.path), shlex.quote(f"{seen.path}.stranded")
-    # Root is nobody to most NFS servers.
-    user = shlex.quote(seen.user)
+    first = shlex.quote(f"{seen.path}.stranded{seen.stranded[0][len(seen.path) :]}")
+    # Their owner copies, for root is nobody to most NFS servers.  The same words for every user: it is to be done once.
+    owner = f'"$(stat --format=%U {first})"'
     return (
         f"`mv {path} {aside}`, `mkdir -p {path}`, ",
-        f", then bring back what was stranded: `runuser -u {user} -- cp -Rn {aside}/. {path}/`",
+        f", then bring back what was stranded: `runuser -u {owner} -- cp -Rn {aside}/. {path}/`",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ Check = Callable[..., dict[str, list[tuple[str, str]]]]
 
 SCENARIO = Path(__file__).parents[1]
 VERIFY = SCENARIO.parents[1] / "playbooks/verify.yml"
-#: All are the same host under other names, which takes no more than ten at a time by one connection of ssh.
-CLIENTS = 8
 TIMEOUT = 10
 #: The root of case healthy_server_is_nas: MLflow on the NAS writes to its own disk, whatever NFS does.
 ON_NAS_ROOT = "/srv/cases/healthy_server_is_nas"
@@ -34,12 +31,12 @@ ON_NAS = {
 def check(play: Play, tmp_path: Path) -> Check:
     """Check, and return what was found of each host: class and severity."""
 
-    def run(more: dict[str, Any] | None = None, **inputs: Any) -> dict[str, list[tuple[str, str]]]:
+    def run(**inputs: Any) -> dict[str, list[tuple[str, str]]]:
         report = tmp_path / "report.json"
         limits = {"mlflow_artifact_check_timeout": TIMEOUT, "mlflow_artifact_check_report": str(report)}
         # Where MLflow is on the NAS, the host called server would be one more client.
         only = ("--limit", "client") if "mlflow_artifact_check_server" in inputs else ()
-        play(VERIFY, more, "--forks", str(CLIENTS), *only, **{**limits, **inputs})
+        play(VERIFY, None, *only, **{**limits, **inputs})
         found: dict[str, list[tuple[str, str]]] = {}
         for row in path_cases.read(report)["rows"]:
             found.setdefault(row["host"], []).extend((one["class"], one["severity"]) for one in row["findings"])
@@ -76,25 +73,6 @@ def starting(nas: Host) -> Iterator[None]:
     nas.run("echo Y >/proc/fs/nfsd/v4_end_grace")
 
 
-def test_many_clients_of_a_silent_server(
-    check: Check, client: dict[str, Any], nas: Host, request: pytest.FixtureRequest
-) -> None:
-    hosts = {f"client{number}": client for number in range(CLIENTS)}
-    more = {"mlflow_clients": {"hosts": hosts}}
-    began = time.monotonic()
-    assert not any(check(more, mlflow_users=["alice"]).values())
-    usual = time.monotonic() - began
-    request.getfixturevalue("stopped")
-    began = time.monotonic()
-
-    found = check(more, mlflow_users=["alice"])
-
-    assert time.monotonic() - began < usual + TIMEOUT + 10
-    assert {host: set(classes) for host, classes in found.items()} == {
-        host: {("server_silent", "error")} for host in ("server", "client", *hosts)
-    }
-
-
 @pytest.mark.parametrize("fault", ["stopped", "cut_off"])
 def test_client_of_a_silent_server(fault: str, check: Check, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(fault)
@@ -113,7 +91,7 @@ def test_grace_period_is_told(check: Check, nas: Host) -> None:
 @pytest.mark.usefixtures("starting")
 def test_grace_period_is_waited_for(check: Check, nas: Host) -> None:
     # Late enough for the client to have waited beyond its timeout, which starts seconds after the sentinel is left.
-    end = "sleep 15; echo Y >/proc/fs/nfsd/v4_end_grace"
+    end = "sleep 30; echo Y >/proc/fs/nfsd/v4_end_grace"
     nas.check_output(
         f"systemd-run --quiet sh -c 'until ls -d {ON_NAS_ROOT}/.mlflow-probe-*; do sleep 0.5; done; {end}'"
     )

@@ -237,5 +237,8 @@ def test_the_rescue_of_stranded_runs_loses_nothing() -> None:
     remedy = path_classes.classify(seen)[0].remedy
 
     assert "`mv '/mnt/my runs' '/mnt/my runs.stranded'`" in remedy
-    assert remedy.index("`mv ") < remedy.index("`mount ") < remedy.index("`runuser -u alice -- cp -Rn ")
+    assert remedy.index("`mv ") < remedy.index("`mount ") < remedy.index("-- cp -Rn ")
+    assert f"runuser -u \"$(stat --format=%U '/mnt/my runs.stranded/1/{'a' * 32}')\" -- cp" in remedy
     assert "rm " not in remedy
+    # It is to be done once, so it is told once.
+    assert remedy == path_classes.classify(replace(seen, user="bob"))[0].remedy
