@@ -53,7 +53,7 @@ def verify(tmp_path: Path) -> Verify:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=600,
             env=environment,
         )
         assert report.exists(), done.stdout
