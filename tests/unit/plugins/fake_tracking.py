@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,8 +50,8 @@ class FakeTracking:
 
 
 @contextmanager
-def serve(respond: Respond) -> Iterator[FakeTracking]:
-    """Serve on a free port of this machine until the block ends."""
+def serve(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[FakeTracking]:
+    """Serve on a free port of this machine until the block ends, with ``tls`` where it is given."""
     fake = FakeTracking("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,12 +76,15 @@ def serve(respond: Respond) -> Iterator[FakeTracking]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    for method in ("GET", "POST"):
+    for method in ("GET", "POST", "PUT", "DELETE"):
         setattr(Handler, f"do_{method}", Handler.answer)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
-        fake.url = f"http://127.0.0.1:{server.server_port}"
+        if tls:
+            # Each connection in its own thread: a client that is refused must not end the server.
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        fake.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
