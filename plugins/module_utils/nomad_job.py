@@ -1,0 +1,372 @@
+# Copyright (c) 2026, the selfhosted.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Register a job in Nomad and see it become healthy, or stop it.
+
+Every function may raise nomad_errors.NomadError, and ValueError for what the caller wrote.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_deployment, nomad_job_api, nomad_plan
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import NomadApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_deployment import (
+    BAD,
+    GOOD,
+    PROMOTION,
+    RUNS,
+    UNPLACED,
+    WAIT,
+    Seen,
+    Verdict,
+)
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job_api import JobApi
+
+POLL_SECONDS = 1.0
+#: How long a verdict has to last: a node's agent that was just restarted takes a moment to be back with its
+#: volumes and drivers, and a task that crashes runs for a moment.
+PATIENCE = {UNPLACED: 10.0, RUNS: 10.0}
+#: For going back to the older version, where less is left of the time.
+ROLLBACK_SECONDS = 30.0
+_ALLOCATIONS = 3
+_SECRETS = "the log lines are as the tasks wrote them: what is secret in them isn't known here"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted: the job's text with its variables, and how long to wait for its health in seconds."""
+
+    text: str
+    name: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    wait_seconds: float = 300.0
+    log_lines: int = 20
+
+
+@dataclass
+class Result:
+    """What was done: ``problem`` is '' when all is well, ``diff`` the lines of the plan."""
+
+    name: str
+    changed: bool = False
+    problem: str = ""
+    diff: str = ""
+    warnings: list[str] = field(default_factory=list)
+    version: Optional[int] = None
+    deployment: dict[str, Any] = field(default_factory=dict)
+    reverted_to: Optional[int] = None
+    running: dict[int, int] = field(default_factory=dict)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def values(self) -> dict[str, Any]:
+        """Return the form that modules return."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "deployment": self.deployment,
+            "reverted_to": self.reverted_to,
+            # JSON's keys are text.
+            "running_versions": {str(version): count for version, count in self.running.items()},
+            "failures": self.failures,
+            "plan": self.diff,
+        }
+
+
+def _refusal(found: str, why: str, instead: str) -> str:
+    return f"{found}.\n    why: {why}.\n    instead: {instead}."
+
+
+def _look(api: JobApi, deadline: float) -> Seen:
+    """Look at the job; servers that elect a leader, or an agent that restarts, get the time that is left."""
+    while True:
+        try:
+            return api.look()
+        except NomadError as error:
+            lasting = 0 < error.status < http.client.INTERNAL_SERVER_ERROR
+            if lasting or time.monotonic() >= deadline:
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+def _wait(api: JobApi, version: int, evaluation: str, seconds: float) -> tuple[Seen, Verdict]:
+    """Return the verdict on a version, which is WAIT when there is none in time."""
+    deadline = time.monotonic() + seconds
+    state, since = "", 0.0
+    while True:
+        seen = _look(api, deadline)
+        verdict, now = nomad_deployment.judge(seen, version, evaluation), time.monotonic()
+        if verdict.state != state:
+            state, since = verdict.state, now
+        if verdict.state != WAIT and now - since >= PATIENCE.get(verdict.state, 0.0):
+            return seen, verdict
+        if now >= deadline:
+            return seen, verdict
+        time.sleep(POLL_SECONDS)
+
+
+def _settle(api: JobApi, seen: Seen, seconds: float) -> Seen:
+    """Return what is to be seen after Nomad went back to an older version, or tried to."""
+    deadline = time.monotonic() + seconds
+    while True:
+        version = (seen.job or {}).get("Version", 0)
+        deployment = seen.deployment(version)
+        if seen.job is None or (deployment is not None and deployment["Status"] in ("successful", "failed")):
+            return seen
+        if time.monotonic() >= deadline:
+            return seen
+        time.sleep(POLL_SECONDS)
+        seen = _look(api, deadline)
+
+
+def _evidence(api: JobApi, seen: Seen, version: int, lines: int) -> list[dict[str, Any]]:
+    found = []
+    for allocation in nomad_deployment.failing(seen, version, _ALLOCATIONS):
+        states = allocation.get("TaskStates") or {}
+        common = {
+            "allocation": allocation["ID"],
+            "node": allocation["NodeName"],
+            "group": allocation["TaskGroup"],
+            "version": version,
+            "status": allocation["ClientStatus"],
+        }
+        for task in nomad_deployment.failing_tasks(allocation):
+            logs = {
+                stream: api.log(allocation["ID"], task, stream, lines) if lines else []
+                for stream in ("stdout", "stderr")
+            }
+            found.append({**common, "task": task, "events": nomad_deployment.events(states[task]), **logs})
+        if not states:
+            found.append({**common, "task": "", "events": [], "stdout": [], "stderr": []})
+    return found
+
+
+def _shown(failure: Mapping[str, Any]) -> str:
+    """Return a failure as indented lines."""
+    what = f"task {failure['task']} of " if failure["task"] else ""
+    lines = [f"{what}allocation {failure['allocation'][:8]} on {failure['node']}, {failure['status']}:"]
+    lines += [f"    {line}" for line in failure["events"]]
+    for stream in ("stdout", "stderr"):
+        if failure[stream]:
+            lines += [f"  the end of its {stream}:", *(f"    {line}" for line in failure[stream])]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _now(result: Result, seen: Seen) -> str:
+    """Say what runs after a failure."""
+    if seen.job is None:
+        return "the job is gone"
+    current = seen.job["Version"]
+    running = ", ".join(f"{count} of version {version}" for version, count in result.running.items())
+    runs = f"allocations that run: {running}" if running else "no allocation runs"
+    if result.reverted_to is None:
+        return f"the job stays at version {current}; {runs}"
+    deployment = seen.deployment(current) or {}
+    done = {"successful": "is healthy", "failed": "is not healthy either"}.get(
+        deployment.get("Status", ""), "is starting"
+    )
+    return f"Nomad went back to version {result.reverted_to}, which is now version {current} and {done}; {runs}"
+
+
+def _remedy(verdict: Verdict, result: Result, seen: Seen) -> str:
+    if verdict.state == UNPLACED:
+        return (
+            f"{nomad_plan.advice(seen.unplaced())}; Nomad goes on trying, and places the job as soon as a node fits, "
+            "so there is no need to apply it again after that"
+        )
+    if verdict.state == WAIT:
+        return "see what it waits for in the lines above, or give it more wait_seconds"
+    if verdict.state == BAD and result.failures:
+        return "mend what these lines complain of and apply the job again"
+    return f"see `nomad job status {result.name}`"
+
+
+def _failed(api: JobApi, result: Result, verdict: Verdict, seen: Seen, wish: Wish) -> None:
+    """Put into the result why a version isn't healthy, and what runs instead."""
+    version = result.version or 0
+    headings = {
+        UNPLACED: f"no node can take version {version} of the job {result.name}: {verdict.why}",
+        WAIT: f"version {version} of the job {result.name} is not healthy after {wish.wait_seconds:g} s: {verdict.why}",
+    }
+    found = headings.get(verdict.state, f"version {version} of the job {result.name} failed: {verdict.why}")
+    if verdict.state != UNPLACED:
+        result.failures = _evidence(api, seen, version, wish.log_lines)
+    if verdict.state == BAD:
+        result.reverted_to = nomad_deployment.rolled_back_to(verdict.why)
+    if result.reverted_to is not None:
+        seen = _settle(api, seen, max(ROLLBACK_SECONDS, wish.wait_seconds / 2))
+    result.running = seen.running()
+    lines = [f"{found}.", f"    now: {_now(result, seen)}."]
+    if result.failures:
+        lines += ["    seen:", *(_shown(failure) for failure in result.failures)]
+    if any(failure["stdout"] or failure["stderr"] for failure in result.failures):
+        lines.append(f"    note: {_SECRETS}.")
+    result.problem = "\n".join([*lines, f"    instead: {_remedy(verdict, result, seen)}."])
+
+
+def _follow(api: JobApi, result: Result, evaluation: str, wish: Wish) -> None:
+    """Wait for the health of the result's version and put what came of it into the result."""
+    version = result.version or 0
+    seen, verdict = _wait(api, version, evaluation, wish.wait_seconds)
+    result.deployment = _summary(seen, version)
+    result.running = seen.running()
+    if verdict.state == PROMOTION:
+        number = result.deployment["id"]
+        result.warnings.append(f"{verdict.why}: `nomad deployment promote {number}`, or fail it")
+    elif verdict.state not in (GOOD, RUNS):
+        _failed(api, result, verdict, seen, wish)
+        result.deployment = _summary(seen, version)
+
+
+def _summary(seen: Seen, version: int) -> dict[str, Any]:
+    """Return the deployment of a version as modules return it, {} when it has none."""
+    deployment = seen.deployment(version)
+    if deployment is None:
+        return {}
+    return {
+        "id": deployment["ID"],
+        "status": deployment["Status"],
+        "description": deployment["StatusDescription"],
+    }
+
+
+def _unchanged(api: JobApi, result: Result, seen: Seen, wish: Wish) -> None:
+    """Judge a job that is registered as it should be, but need not be healthy."""
+    job = seen.job or {}
+    result.version, result.running = job["Version"], seen.running()
+    result.deployment = _summary(seen, job["Version"])
+    if job["Type"] in ("batch", "sysbatch"):
+        # It has run, or will: that is all there is to it.
+        return
+    verdict = nomad_deployment.judge(seen, job["Version"], "")
+    count, wanted = result.running.get(job["Version"], 0), sum(group["Count"] for group in job["TaskGroups"])
+    fine = verdict.state in (GOOD, RUNS)
+    if (fine or verdict.state == BAD) and job["Type"] == "service":
+        if fine and count < wanted:
+            result.warnings.append(f"{count} of {wanted} allocations of the job {result.name} run at the moment")
+        elif not fine and count >= wanted:
+            result.warnings.append(f"the job runs as it should, but its latest deployment failed: {verdict.why}")
+            return
+    if verdict.state == BAD:
+        again = Verdict(BAD, f"{verdict.why} (earlier; Nomad does not deploy the same version again)")
+        _failed(api, result, again, seen, wish)
+    elif not fine and wish.wait_seconds > 0:
+        _follow(api, result, "", wish)
+
+
+def _conflict(error: NomadError, name: str) -> str:
+    """Return the problem of a job that somebody changed between plan and registration, '' for another error."""
+    if "Enforcing job modify index" not in error.text:
+        return ""
+    return _refusal(
+        f"somebody has changed the job {name} while this ran: {error.text}",
+        "what was planned would overwrite it unseen",
+        "look at `nomad job history -p` and apply again",
+    )
+
+
+def _checked(api: JobApi, job: Mapping[str, Any], result: Result) -> bool:
+    """Whether Nomad takes the job; why not is put into the result."""
+    errors, warning = api.validate(job)
+    if errors:
+        result.problem = _refusal(
+            f"Nomad does not take the job {result.name}: {'; '.join(' '.join(one.split()) for one in errors)}",
+            "nothing was registered",
+            "change what it objects to",
+        )
+    if warning:
+        result.warnings.append(" ".join(warning.split()))
+    return not errors
+
+
+def present(nomad: NomadApi, wish: Wish, check_mode: bool) -> Result:
+    """Have a job registered and healthy."""
+    values = nomad_job_api.variables(wish.variables)
+    job = nomad_job_api.parse(nomad, wish.text, values)
+    name = str(job.get("ID") or "")
+    if wish.name and wish.name != name:
+        raise ValueError(f"name is {wish.name!r}, and the job is called {name!r}: write one of them")
+    result, api = Result(name), JobApi(nomad_job_api.place(nomad, job), name)
+    if not _checked(api, job, result):
+        return result
+    seen, plan = api.look(), api.plan(job)
+    result.diff = nomad_plan.render(plan["Diff"])
+    down = not result.diff and nomad_deployment.is_down(seen)
+    if down:
+        result.diff = f'~ job "{name}"\n    nothing of it runs: it is started again\n'
+    result.changed = bool(result.diff)
+    if check_mode:
+        result.version = (seen.job or {}).get("Version")
+        result.warnings += [
+            f"no node could take it now: {line}" for line in nomad_plan.unplaced(plan.get("FailedTGAllocs"))
+        ]
+        return result
+    if not result.changed:
+        _unchanged(api, result, seen, wish)
+        return result
+    index = plan["JobModifyIndex"]
+    if down:
+        # Nomad neither deploys a version twice nor counts the attempts to run it anew.
+        api.stop()
+        index = (api.job() or {}).get("JobModifyIndex", 0)
+    submission = {"Source": wish.text, "Format": "hcl2", "Variables": values}
+    try:
+        registered = api.register(job, index, submission)
+    except NomadError as error:
+        result.problem = _conflict(error, name)
+        if not result.problem:
+            raise
+        result.changed = down
+        return result
+    current = api.job() or {}
+    result.version = current.get("Version")
+    if wish.wait_seconds > 0:
+        if current.get("JobModifyIndex") != registered["JobModifyIndex"]:
+            result.problem = (
+                f"somebody has registered another version of the job {name}, or purged it, right after this one."
+            )
+        else:
+            _follow(api, result, registered.get("EvalID") or "", wish)
+    return result
+
+
+def _state(job: Mapping[str, Any]) -> str:
+    return f"job {job['ID']}, version {job['Version']}, {'stopped' if job['Stop'] else job['Status']}\n"
+
+
+def absent(
+    nomad: NomadApi, name: str, purge: bool, wait_seconds: float, check_mode: bool
+) -> tuple[Result, dict[str, str]]:
+    """Stop a job, by choice purge it, and wait until its allocations are stopped; the second part is the diff."""
+    result, api = Result(name), JobApi(nomad, name)
+    job = api.job()
+    if job is None:
+        return result, {"before": "", "after": ""}
+    result.version = job["Version"]
+    result.changed = purge or not job["Stop"]
+    after = "" if purge else _state({**job, "Stop": True})
+    if check_mode:
+        return result, {"before": _state(job), "after": after}
+    if result.changed:
+        api.stop(purge)
+    deadline = time.monotonic() + wait_seconds
+    while wait_seconds > 0:
+        left = Seen(None, allocations=api.allocations()).alive()
+        if not left:
+            break
+        if time.monotonic() >= deadline:
+            where = ", ".join(f"{one['ID'][:8]} on {one['NodeName']} ({one['ClientStatus']})" for one in left)
+            result.problem = _refusal(
+                f"the job {name} is stopped, but after {wait_seconds:g} s allocations of it still run: {where}",
+                "tasks get their kill_timeout and shutdown_delay, and a node that is away can't stop any",
+                "give it more wait_seconds, or see `nomad alloc status` and `nomad node status`",
+            )
+            break
+        time.sleep(POLL_SECONDS)
+    return result, {"before": _state(job), "after": after}
