@@ -25,6 +25,8 @@ RUNS = "running"
 PROMOTION = "promotion"
 UNPLACED = "unplaced"
 BAD = "failed"
+#: Nomad has looked at the version and starts nothing of it.
+IDLE = "idle"
 
 _EVENTS = 8
 _NANOSECONDS = 1e9
@@ -137,6 +139,9 @@ def _without_deployment(seen: Seen, job: Shown, evaluation: str) -> Verdict:
         return Verdict(BAD, f"Nomad could not evaluate the job: {own['StatusDescription'] or own['Status']}")
     if seen.unplaced():
         return Verdict(UNPLACED, "; ".join(seen.unplaced()))
+    started = any(one["JobVersion"] == job["Version"] for one in seen.allocations)
+    if own is not None and not started and is_down(seen):
+        return Verdict(IDLE, "Nomad starts nothing, for what has failed counts on and rescheduling is off or used up")
     groups = [_of_group(job, one, seen.allocations) for one in job["TaskGroups"]]
     for state in (BAD, WAIT, RUNS):
         found = [one.why for one in groups if one.state == state]
@@ -185,9 +190,12 @@ def _is_bad(allocation: Shown) -> bool:
 
 
 def failing(seen: Seen, version: int, limit: int) -> list[Shown]:
-    """Return the newest allocations of a version that do badly, else those that are not healthy yet."""
-    own = [one for one in seen.allocations if one["JobVersion"] == version]
-    own.sort(key=lambda one: int(one["CreateIndex"]), reverse=True)
+    """Return the newest allocations of a version that do badly, else those that are not healthy yet.
+
+    Where the version has none, those of older ones are what keeps Nomad from starting any.
+    """
+    allocations = sorted(seen.allocations, key=lambda one: int(one["CreateIndex"]), reverse=True)
+    own = [one for one in allocations if one["JobVersion"] == version] or allocations
     bad = [one for one in own if _is_bad(one)]
     return (bad or [one for one in own if not (one.get("DeploymentStatus") or {}).get("Healthy")])[:limit]
 

@@ -19,6 +19,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_deployment import (
     BAD,
     GOOD,
+    IDLE,
     PROMOTION,
     RUNS,
     UNPLACED,
@@ -133,7 +134,7 @@ def _evidence(api: JobApi, seen: Seen, version: int, lines: int) -> list[dict[st
             "allocation": allocation["ID"],
             "node": allocation["NodeName"],
             "group": allocation["TaskGroup"],
-            "version": version,
+            "version": allocation["JobVersion"],
             "status": allocation["ClientStatus"],
         }
         for task in nomad_deployment.failing_tasks(allocation):
@@ -180,6 +181,8 @@ def _remedy(verdict: Verdict, result: Result, seen: Seen) -> str:
             f"{nomad_plan.advice(seen.unplaced())}; Nomad goes on trying, and places the job as soon as a node fits, "
             "so there is no need to apply it again after that"
         )
+    if verdict.state == IDLE:
+        return "mend what made it fail, purge the job (state absent with purge) and apply it again"
     if verdict.state == WAIT:
         return "see what it waits for in the lines above, or give it more wait_seconds"
     if verdict.state == BAD and result.failures:

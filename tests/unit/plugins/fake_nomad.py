@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -80,7 +80,7 @@ class Nomad:
         self.denied = ""
         self.invalid: list[str] = []
         #: Called before a registration, for what somebody else does meanwhile.
-        self.before_register = lambda: None
+        self.before_register: Callable[[], object] = lambda: None
         self.asked: list[Asked] = []
         self._lock = threading.Lock()
 
@@ -229,7 +229,8 @@ class Nomad:
                 if one["Status"] == "running":
                     one.update(Status="cancelled", StatusDescription="Cancelled because job is stopped")
             for one in self._of(self.allocations, name):
-                one["DesiredStatus"] = "stop"
+                if one["ClientStatus"] == "running":
+                    one["DesiredStatus"] = "stop"
             self.put({**spec(known), "Stop": True})
             if purge:
                 del self.jobs[name]
@@ -274,6 +275,11 @@ class Nomad:
         if own:
             return
         does = known["Meta"]["does"]
+        if known["Meta"].get("reschedule") == "off":
+            # What has failed and was not stopped holds its place, until the tasks differ.
+            held = [one for one in self._of(self.allocations, known["ID"]) if one["ClientStatus"] == "failed"]
+            if any(one["DesiredStatus"] == "run" for one in held):
+                return
         self.index += 1
         if does == "unplaced":
             blocked = {**evaluation, "ID": f"eval-{self.index}", "Status": "blocked", "CreateIndex": self.index}

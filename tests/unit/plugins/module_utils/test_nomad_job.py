@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_job, nomad_job_api
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_deployment, nomad_job, nomad_job_api
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import Access, NomadApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job import Result, Wish
@@ -20,6 +20,7 @@ TEXTS = {
     "better": job(Meta={"does": "well", "image": "2"}),
     "bad": job("badly"),
     "bad, no way back": job("badly", TaskGroups=[GROUP]),
+    "bad, once": job("badly", Meta={"does": "badly", "reschedule": "off"}, TaskGroups=[GROUP]),
     "stuck": job("nothing"),
     "unplaced": job("unplaced"),
     "plain": job(TaskGroups=[{**GROUP, "Update": None}]),
@@ -35,7 +36,7 @@ TEXTS = {
 def no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nomad_job, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(nomad_job, "ROLLBACK_SECONDS", 0.3)
-    monkeypatch.setattr(nomad_job, "PATIENCE", {nomad_job.UNPLACED: 0.05, nomad_job.RUNS: 0.05})
+    monkeypatch.setattr(nomad_job, "PATIENCE", {nomad_deployment.UNPLACED: 0.05, nomad_deployment.RUNS: 0.05})
 
 
 class Cluster:
@@ -263,6 +264,15 @@ def test_a_version_that_failed_is_tried_again_where_nothing_runs(cluster: Cluste
     cluster.nomad.logs["stderr"] = "still no database\n"
     result = cluster.apply("bad, no way back")
     assert (result.changed, "still no database" in result.problem) == (True, True)
+
+
+def test_says_that_nomad_starts_nothing_more_without_rescheduling(cluster: Cluster) -> None:
+    cluster.apply("bad, once")
+    result = cluster.apply("bad, once", wait_seconds=60)
+    assert (result.changed, result.version, result.failures[0]["version"]) == (True, 2, 0)
+    assert "Nomad starts nothing" in result.problem
+    assert "purge the job" in result.problem
+    assert "boom" in result.problem
 
 
 def alive(nomad: Nomad, count: int) -> None:
