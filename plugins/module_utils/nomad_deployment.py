@@ -80,7 +80,7 @@ class Verdict:
 def rolled_back_to(description: str) -> Optional[int]:
     """Return the version that Nomad goes back to, as a failed deployment's description says."""
     match = _ROLLBACK.search(description)
-    return int(match[1]) if match and "not rolling back" not in description else None
+    return int(match[1]) if match else None
 
 
 def is_down(seen: Seen) -> bool:

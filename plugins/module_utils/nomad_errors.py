@@ -121,7 +121,8 @@ def _forbidden(call: Call, text: str) -> NomadError:
     if text.startswith("ACL token"):
         remedy = "give the secret id of a token that this cluster knows and that has not expired"
         return NomadError("token", message, remedy, http.client.FORBIDDEN, text)
-    who = "the token's policies" if call.has_token else "no token was given: set one whose policies"
+    # Of a token that it doesn't know Nomad 2.0 says the same.
+    who = "this cluster must know the token, and its policies" if call.has_token else "no token was given: its policies"
     wanted = f"must have {call.rights}" if call.rights else "must allow this call"
     return NomadError("forbidden", message, f"{who} {wanted}", http.client.FORBIDDEN, text)
 
@@ -204,7 +205,7 @@ def _tls(call: Call, cause: ssl.SSLError) -> tuple[str, str, str]:
     """Return reason, message and remedy of a TLS connection that failed."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _certificate(call, cause)
-    why = cause.reason or "the connection ended"
+    why = cause.reason or "unknown reason"
     if re.search("CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE", why):
         given = "does not accept the client certificate" if call.has_certificate else "wants a client certificate"
         remedy = "set client_cert and client_key to a pair that Nomad's own authority has signed (verify_https_client)"
@@ -213,10 +214,18 @@ def _tls(call: Call, cause: ssl.SSLError) -> tuple[str, str, str]:
     return "tls", f"no TLS connection to {call.base}: {why}", remedy
 
 
+def _closed(call: Call) -> str:
+    """Return what to do about a connection that ended.  An agent's alert may come too late to be read."""
+    if call.base.startswith("http:"):
+        return "if Nomad speaks TLS on this port, write https:// instead of http://"
+    return "if Nomad wants a client certificate (verify_https_client), set client_cert and client_key to one it accepts"
+
+
 def unreachable(call: Call, cause: Any) -> NomadError:
     """Return what a failure without an answer means."""
     base = call.base
-    if isinstance(cause, ssl.SSLError):
+    ended = (http.client.HTTPException, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ended):
         told = _tls(call, cause)
     elif isinstance(cause, socket.gaierror):
         told = (
@@ -230,9 +239,9 @@ def unreachable(call: Call, cause: Any) -> NomadError:
             f"{base} refuses connections: nothing listens there",
             f"check address and port, and that Nomad runs; {_LOOK_AT_THE_AGENT}",
         )
-    elif isinstance(cause, (http.client.HTTPException, ConnectionError)):
+    elif isinstance(cause, ended):
         what = f"{base} closed the connection without an answer ({type(cause).__name__})"
-        told = ("closed", what, "if Nomad speaks TLS on this port, write https:// instead of http://")
+        told = ("closed", what, _closed(call))
     elif isinstance(cause, OSError) and cause.strerror:
         what = f"{base} can't be reached: {cause.strerror}"
         told = ("network", what, "check route and firewall between this host and the agent")

@@ -181,6 +181,17 @@ failures:
       description: The last lines of its standard error, or why they can't be shown.
       type: list
       elements: str
+status:
+  description: HTTP status of an answer that is no use; 0 where there was none.
+  returned: failure for want of a usable answer of Nomad's
+  type: int
+  sample: 403
+reason:
+  description:
+    - One word for that, such as V(refused), V(timed_out), V(certificate), V(client_certificate), V(forbidden),
+      V(token), V(not_found), V(rejected), V(no_leader) or V(strange).
+  returned: failure for want of a usable answer of Nomad's
+  type: str
 plan:
   description: Nomad's plan as lines, without what is the same. Empty without a change.
   returned: always, once it is known

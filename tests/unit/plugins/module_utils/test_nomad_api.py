@@ -131,6 +131,11 @@ def test_rights_are_for_the_default_namespace_when_none_is_given() -> None:
     assert 'namespace "default"' in error_of(Answer(403, b"Permission denied"), "/v1/job/x").remedy
 
 
+def test_a_plain_connection_that_is_closed() -> None:
+    call = nomad_errors.Call("http://nomad.example.org", "GET", SELF)
+    assert "https://" in nomad_errors.unreachable(call, ConnectionResetError(104, "x")).remedy
+
+
 @pytest.mark.parametrize("status", [200, 302, 400, 403, 404, 500])
 def test_no_error_repeats_the_token(status: int) -> None:
     error = error_of(Answer(status, f"you sent {NEEDLE}".encode()), token=NEEDLE)
@@ -180,7 +185,8 @@ def test_plain_http_where_tls_is_asked() -> None:
     ("cause", "reason", "advised"),
     [
         (socket.gaierror(-2, "x"), "name", "/etc/hosts"),
-        (ConnectionResetError(104, "x"), "closed", "https://"),
+        (ConnectionResetError(104, "x"), "closed", "client_cert"),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "closed", "client_cert"),
         (OSError(113, "No route to host"), "network", "firewall"),
         (RuntimeError(), "unknown", "proxy"),
     ],
@@ -324,7 +330,8 @@ def test_tls_with_nomads_own_names(pki: Path, mutual: bool) -> None:
         (False, {"ca_bundle": ""}, "certificate", "ca_bundle"),
         (False, {"tls_server_name": ""}, "certificate", "tls_server_name"),
         (False, {"tls_server_name": "client.global.nomad"}, "certificate", "tls_server_name"),
-        (True, {}, "client_certificate", "client_cert and client_key"),
+        # The server's alert and the end of the connection race each other.
+        (True, {}, "client_certificate closed", "client_cert and client_key"),
         (False, {"ca_bundle": "/nowhere/ca.pem"}, "file", "ca_bundle"),
         (False, {"ca_bundle": "server.global.nomad.key"}, "file", "ca_bundle"),
         (False, {"client_cert": "ca.pem", "client_key": "client.global.nomad.key"}, "file", "client_cert"),
@@ -337,4 +344,5 @@ def test_tls_that_fails(pki: Path, mutual: bool, changes: dict[str, str], reason
     }
     with tls(pki, mutual) as url, pytest.raises(NomadError) as caught:
         NomadApi(Access(url, NEEDLE, **{**trusted(pki), **files})).get(SELF)
-    assert (caught.value.reason, advised in caught.value.remedy) == (reason, True), caught.value.explain()
+    assert caught.value.reason in reason.split()
+    assert advised in caught.value.remedy

@@ -165,11 +165,10 @@ def test_counts_what_runs_by_version() -> None:
 
 
 def test_the_newest_failures_come_first_and_healthy_ones_not_at_all() -> None:
-    fine = {"DeploymentStatus": {"Healthy": True}}
     shown = seen(
         allocation("failed", ID="1", CreateIndex=10),
         allocation("failed", ID="2", CreateIndex=11),
-        allocation("running", ID="3", CreateIndex=12, **fine),
+        allocation("running", ID="3", CreateIndex=12, DeploymentStatus={"Healthy": True}),
         allocation("running", ID="4", CreateIndex=13, TaskStates={"t": {"Failed": False, "Restarts": 1}}),
         allocation("failed", ID="5", CreateIndex=14, version=2),
     )
