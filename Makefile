@@ -1,4 +1,5 @@
-# `make` says what can be made.  Variables: PYTHON=python3.12, SCENARIO="default nfs", HOST=server, LAB=docker.
+# `make` says what can be made.  Variables: PYTHON=python3.12, SCENARIO="default nfs", HOST=server, LAB=docker,
+# NAME=registry.example.org/mlflow, BASE=debian-with-python.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ export ANSIBLE_LINT_NODEPS := 1
 export MOLECULE_GLOB := molecule/*/molecule.yml
 demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
 
-.PHONY: help venv demo demo-down demo-ssh test lint yamllint ruff mypy antsibull-changelog ansible-lint \
+.PHONY: help venv demo demo-down demo-ssh image test lint yamllint ruff mypy antsibull-changelog ansible-lint \
     unit sanity ansible-test antsibull-docs importer newest molecule bench build changelog locks
 
 help: ## Show what can be made
@@ -65,6 +66,13 @@ demo-down: $(VENV)/.demo ## Remove everything the demo made
 
 demo-ssh: $(VENV)/.demo ## Log in to a host of the demo: HOST=nas, server or client
 	@$(demo) ssh $(or $(HOST),$(error say which: make demo-ssh HOST=server))
+
+# --- the image ---------------------------------------------------------------
+
+image: $(VENV)/.demo | $(COLLECTION) ## Build the container image (NAME=registry/mlflow: push it too, BASE=…: on another base)
+	@PYTHONPATH=molecule $(VENV)/bin/python -m lab docker-ready $(BASE)
+	@ansible-playbook playbooks/image.yml $(if $(NAME),--extra-vars mlflow_image_name=$(NAME)) \
+	  $(if $(BASE),--extra-vars mlflow_image_base=$(BASE))
 
 # --- the gate ----------------------------------------------------------------
 

@@ -53,6 +53,12 @@ def run_verify() -> RunPlaybook:
 
 
 @pytest.fixture(scope="session")
+def run_image() -> RunPlaybook:
+    """Run playbooks/image.yml on the scenario's hosts."""
+    return partial(run_playbook, "image.yml", "--inventory", str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
+
+
+@pytest.fixture(scope="session")
 def server(inventory: AnsibleRunner) -> Host:
     (name,) = inventory.get_hosts("mlflow_server")
     return inventory.get_host(name)

@@ -43,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
     docker_image.add_argument("--suite", default="bookworm", help="Debian's name of the release (default: bookworm)")
     engine = command("docker-engine", "start a Docker engine where none answers")
     engine.add_argument("--stop", action="store_true", help="stop it again, if it was started so")
-    command("docker-ready", f"install and start Docker where needed; build an image named {docker.OWN_PREFIX}…", "tag")
+    ready = command("docker-ready", f"install and start Docker where needed; build images named {docker.OWN_PREFIX}…")
+    ready.add_argument("tags", nargs="*", metavar="tag")
     require = command("require", "install the Debian packages that a kind of host needs")
     require.add_argument("group", choices=sorted(requirements.GROUPS))
     return top
@@ -90,7 +91,7 @@ def _docker_engine(places: Places, options: argparse.Namespace) -> None:
 def _docker_ready(places: Places, options: argparse.Namespace) -> None:
     progress = Progress("docker")
     requirements.require("docker", progress)
-    docker.make_ready(places, options.tag, operations.settings(), progress)
+    docker.make_ready(places, options.tags, operations.settings(), progress)
 
 
 COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {

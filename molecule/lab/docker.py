@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import image, machine, processes
@@ -15,7 +16,49 @@ from lab.base import LabError, Places, Progress, locked, private_directory, run
 from lab.spec import IMAGES
 
 ENGINE_SECONDS = 60
+ADDITION_SECONDS = 600
 OWN_PREFIX = "selfhosted-mlflow/"  # images of other names are the user's
+BASE = f"{OWN_PREFIX}debian:12"
+_INSTALL = "RUN apt-get -q update && apt-get -q -y --no-install-recommends install {} && rm -r /var/lib/apt/lists/*"
+#: Images in the place of those that a registry would have: name -> what is added to BASE.
+ADDITIONS: Mapping[str, Sequence[str]] = {
+    "python:3.11": [_INSTALL.format("python3-venv")],
+    # Understands what Docker Hub's understands, as far as examples/compose uses it.
+    "postgresql:15": [
+        _INSTALL.format("postgresql-15"),
+        "COPY postgresql /usr/local/bin/",
+        "ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin",
+        'ENTRYPOINT ["/bin/sh", "/usr/local/bin/postgresql"]',
+        "CMD []",
+    ],
+    "registry:2": [
+        _INSTALL.format("docker-registry"),
+        # Debian's own configuration asks for a password.
+        "COPY registry.yml /etc/docker/registry/config.yml",
+        'CMD ["docker-registry", "serve", "/etc/docker/registry/config.yml"]',
+    ],
+}
+_POSTGRESQL = """set -eu
+data=/var/lib/postgresql/data
+as_postgres="setpriv --reuid=postgres --regid=postgres --clear-groups"
+install -d -o postgres -g postgres -m 0700 "$data"
+chown postgres:postgres /run/postgresql
+if [ ! -e "$data/PG_VERSION" ]; then
+  cat "$POSTGRES_PASSWORD_FILE" > /tmp/password
+  chown postgres /tmp/password
+  $as_postgres initdb --pgdata="$data" --username="$POSTGRES_USER" --pwfile=/tmp/password --auth=scram-sha-256 \\
+    --encoding=UTF8 --locale=C.UTF-8
+  rm /tmp/password
+  echo "host all all all scram-sha-256" >> "$data/pg_hba.conf"
+  echo "CREATE DATABASE $POSTGRES_DB" | $as_postgres postgres --single -D "$data" postgres
+fi
+exec $as_postgres postgres -D "$data" -c listen_addresses='*' -c unix_socket_directories=/run/postgresql
+"""
+_REGISTRY = """version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
+http: {addr: ':5000'}
+"""
+FILES: Mapping[str, str] = {"postgresql": _POSTGRESQL, "registry.yml": _REGISTRY}
 _LABEL = "selfhosted.mlflow.recipe"
 
 
@@ -93,8 +136,45 @@ def build_image(places: Places, tag: str, suite: str, settings: machine.Settings
         progress(f"Docker image {tag} is ready")
 
 
-def make_ready(places: Places, tag: str, settings: machine.Settings, progress: Progress) -> None:
-    """Have an engine that answers, and the image where `tag` is one of ours."""
+def build_addition(places: Places, name: str, progress: Progress) -> None:
+    """Make one of `ADDITIONS` on top of `BASE`, unless it is that already."""
+    tag = OWN_PREFIX + name
+    base = run(["docker", "image", "inspect", "--format", "{{.Id}}", BASE]).stdout.strip()
+    lines = [f"FROM {BASE}", *ADDITIONS[name]]
+    key = image.fingerprint([base, lines, dict(FILES)])
+    with locked(places.images / "docker-additions.lock", f"builds {tag}", progress):
+        label = f'{{{{index .Config.Labels "{_LABEL}"}}}}'
+        if run(["docker", "image", "inspect", "--format", label, tag], check=False).stdout.strip() == key:
+            return
+        progress(f"build Docker image {tag} from Debian's packages (about 20 s)")
+        with image.scratch(places.images, "docker-additions") as directory:
+            for file, text in {**FILES, "Dockerfile": "\n".join([*lines, f"LABEL {_LABEL}={key}", ""])}.items():
+                (directory / file).write_text(text)
+            run(["docker", "build", "--quiet", "--tag", tag, str(directory)], timeout=ADDITION_SECONDS)
+        run(["docker", "image", "prune", "--force", "--filter", f"label={_LABEL}"], check=False, timeout=120)
+
+
+def compose(places: Places, settings: machine.Settings, progress: Progress) -> list[str]:
+    """Return how to call Docker Compose 2, fetched from Debian 13 where Docker has none (Debian 12's is the first)."""
+    if not run(["docker", "compose", "version"], check=False).returncode:
+        return ["docker", "compose"]
+    program = places.images / "docker-compose"
+    with locked(places.images / "docker-compose.lock", "fetches Docker Compose", progress):
+        if not program.exists():
+            progress("fetch Docker Compose from Debian 13")
+            with image.scratch(places.images, "docker-compose") as directory:
+                root = directory / "root"
+                image.extract("trixie", "docker-compose", settings, root)
+                shutil.copy(root / "usr/libexec/docker/cli-plugins/docker-compose", directory / "program")
+                (directory / "program").rename(program)
+    return [str(program)]
+
+
+def make_ready(places: Places, tags: Sequence[str], settings: machine.Settings, progress: Progress) -> None:
+    """Have an engine that answers, and those of the images that are ours."""
     start_engine(places, progress)
-    if tag.startswith(OWN_PREFIX):
-        build_image(places, tag, IMAGES["debian-12"], settings, progress)
+    for tag in (tag for tag in tags if tag.startswith(OWN_PREFIX)):
+        name = tag.removeprefix(OWN_PREFIX)
+        build_image(places, BASE if name in ADDITIONS else tag, IMAGES["debian-12"], settings, progress)
+        if name in ADDITIONS:
+            build_addition(places, name, progress)

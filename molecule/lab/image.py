@@ -137,6 +137,16 @@ def build_root(made_from: Recipe, root: Path) -> None:
     run(["chroot", str(root), "apt-cache", "gencaches"], timeout=120)
 
 
+def extract(suite: str, package: str, settings: Settings, root: Path) -> None:
+    """Unpack a package of another Debian `suite`, with what it needs, into the absent directory `root`.
+
+    :raises LabError: it can't be had.
+    """
+    options = [f"--include={package}", *(f"--aptopt={option}" for option in settings.apt)]
+    source = f"deb {settings.mirror} {suite} main"
+    run(["mmdebstrap", "--quiet", "--variant=extract", *options, suite, str(root), source], timeout=BUILD_SECONDS)
+
+
 @contextlib.contextmanager
 def scratch(parent: Path, name: str) -> Iterator[Path]:
     """Lend a directory for a build, with what crashed builds of `name` left behind removed."""
