@@ -20,14 +20,17 @@ from lab.outcomes import prove_run
 COMMAND_SECONDS = 180
 COMPOSE_SECONDS = 300
 HEALTHY_SECONDS = 180
+REFUSAL_SECONDS = 30
 LOG_RUN = Path(__file__).parents[1] / "shared/log_run.py"
 #: A user of a client, and the group that owns the artifacts.
 _USER = "2001:851"
 
 
-def _docker(arguments: tuple[str, ...], stdin: str) -> subprocess.CompletedProcess[str]:
+def _docker(
+    arguments: tuple[str, ...], stdin: str, seconds: float = COMMAND_SECONDS
+) -> subprocess.CompletedProcess[str]:
     command = ["docker", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, input=stdin, timeout=COMMAND_SECONDS)
+    return subprocess.run(command, check=False, capture_output=True, text=True, input=stdin, timeout=seconds)
 
 
 def docker(*arguments: str, stdin: str = "") -> str:
@@ -46,7 +49,10 @@ def refusal(*arguments: str) -> str:
 
     :raises LabError: it did not fail.
     """
-    done = _docker(arguments, "")
+    try:
+        done = _docker(arguments, "", REFUSAL_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"docker {' '.join(arguments)} did not fail but runs on") from error
     if not done.returncode:
         raise LabError(f"docker {' '.join(arguments)} did not fail: {done.stdout}")
     return done.stderr

@@ -114,7 +114,9 @@ def test_bytecode_is_not_stale(image: str) -> None:
 def test_what_would_fail_later_or_be_lost_is_refused(
     image: str, strict: tuple[str, ...], given: list[str], reason: str
 ) -> None:
-    assert reason in refusal("run", "--rm", *strict, *(f"--env={one}" for one in given), image)
+    assert reason in refusal(
+        "run", "--rm", "--name", "mlflow-image-refused", *strict, *(f"--env={one}" for one in given), image
+    )
 
 
 def test_other_programs_run_with_the_same_environment(image: str, strict: tuple[str, ...]) -> None:
