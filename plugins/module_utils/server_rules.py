@@ -229,11 +229,16 @@ def bytes_of(memory: str) -> Optional[int]:
     return int(match["number"]) << 10 * power
 
 
+def memory_needed(workers: int, jobs: bool) -> int:
+    """Return the MiB that so many workers hold when they have served a while, measured."""
+    return _FIRST_WORKER + _NEXT_WORKER * (max(workers, 1) - 1) + _JOBS * jobs
+
+
 def _resources(case: Case) -> Iterator[Problem]:
     service = case.service
     if service.workers < 1:
         yield Problem(f"mlflow_server_workers is {service.workers}", "nobody would answer", "write 1 or more")
-    needed = _FIRST_WORKER + _NEXT_WORKER * (max(service.workers, 1) - 1) + _JOBS * service.job_execution
+    needed = memory_needed(service.workers, service.job_execution)
     try:
         limit = bytes_of(service.memory_max)
     except ValueError:
