@@ -8,18 +8,16 @@ from __future__ import annotations
 import glob
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import bounded, mountinfo, nomad_volumes
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.bounded import Identity, NoAnswerError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.mount_table import Runner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import NomadApi, segment
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_volumes import Place, Volume
-
-#: Runs a program and returns its status, output and errors, as AnsibleModule.run_command does.
-Runner = Callable[[list[str]], tuple[int, str, str]]
 
 _LOOK_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
