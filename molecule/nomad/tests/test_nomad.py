@@ -154,5 +154,6 @@ def test_an_end_leaves_the_data(deploy: Deploy, ask: Callable[[str], Any], node:
     (found,) = ask("/v1/nodes")
     assert not ask(f"/v1/node/{found['ID']}")["HostVolumes"]
     assert not node.file(DROP_IN).exists
+    assert not node.file("/etc/systemd/system/nomad.service.d/50-mlflow-shares.conf").exists
     assert node.file("/var/lib/mlflow/backend/mlflow.db").exists
     assert node.check_output(f"runuser -u mlflow -- find {ROOT} -name '*.bin' -o -name '*.txt' | head -1")
