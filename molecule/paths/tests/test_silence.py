@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testinfra.host import Host
+from testinfra.utils.ansible_runner import AnsibleRunner
 
 from lab import path_cases
 
@@ -63,8 +64,11 @@ def cut_off(nas: Host) -> Iterator[None]:
 
 
 @pytest.fixture
-def starting(nas: Host) -> Iterator[None]:
+def starting(nas: Host, inventory: AnsibleRunner) -> Iterator[None]:
     """An NFS server that has just started and waits for a client that doesn't come back."""
+    # It waits only for those it knows: whom it didn't hear of in the last such time, it has forgotten.
+    server = inventory.get_host("server")
+    server.check_output("findmnt --noheadings --output TARGET --types nfs4 | xargs stat --file-system")
     address = nas.check_output("getent ahostsv4 server").split()[0]
     nas.check_output(f"ip route add blackhole {address} && rpc.nfsd 0 && rpc.nfsd --grace-time 100 8")
     yield
