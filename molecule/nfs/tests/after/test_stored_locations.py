@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import testinfra
+from testinfra.host import Host
 
 ROOT = "/mnt/mlflow"
 ADDRESS = "http://server:5000"
@@ -94,10 +95,13 @@ def test_locations_elsewhere_are_told_with_their_runs(
     assert [one["id"] for one in found(result, "stored_indirect")[0]["evidence"]["experiments"]] == [indirect]
 
 
-def test_a_relative_location_becomes_one_of_the_servers_own(audit: Audit, stored: Callable[[str, str], str]) -> None:
+def test_a_relative_location_becomes_one_of_the_servers_own(
+    audit: Audit, stored: Callable[[str, str], str], server: Host
+) -> None:
+    directory = server.check_output("systemctl show mlflow.service --property=WorkingDirectory --value")
     stored("audit-relative", f"relative/{ONCE}")
 
-    assert audit()["roots"] == [f"/var/lib/mlflow/work/relative/{ONCE}"]
+    assert audit()["roots"] == [f"{directory}/relative/{ONCE}"]
 
 
 def test_deleted_experiments_are_told_and_not_proved(audit: Audit, stored: Callable[[str, str], str], url: str) -> None:
