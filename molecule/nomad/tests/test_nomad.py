@@ -142,7 +142,7 @@ def test_a_bad_version_is_told_and_the_old_one_comes_back(
     assert "went back to version" in run.stdout
     assert "mlflow-lab:none" in run.stdout
     assert image(ask) == "mlflow-lab:2"
-    assert node.check_output("curl --silent http://127.0.0.1:5000/health") == "OK"
+    assert node.check_output(f"curl --silent {url}/health") == "OK"
 
 
 def test_an_end_leaves_the_data(deploy: Deploy, ask: Callable[[str], Any], node: Host) -> None:
