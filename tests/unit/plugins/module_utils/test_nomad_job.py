@@ -8,68 +8,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_deployment, nomad_job, nomad_job_api
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_job, nomad_job_api
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import Access, NomadApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job import Result, Wish
-from tests.unit.plugins.fake_nomad import Nomad, job, run
-
-NEEDLE = "0f3c1a2e-s3cr3t"
-GROUP = {"Name": "server", "Count": 1, "Update": {"AutoRevert": False}, "Tasks": [{"Name": "mlflow"}]}
-TEXTS = {
-    "good": job(),
-    "better": job(Meta={"does": "well", "image": "2"}),
-    "bad": job("badly"),
-    "bad, no way back": job("badly", TaskGroups=[GROUP]),
-    "bad, once": job("badly", Meta={"does": "badly", "reschedule": "off"}, TaskGroups=[GROUP]),
-    "stuck": job("nothing"),
-    "unplaced": job("unplaced"),
-    "plain": job(TaskGroups=[{**GROUP, "Update": None}]),
-    "plain, crashing": job("badly", TaskGroups=[{**GROUP, "Update": None}]),
-    "batch": job("exits", Type="batch", TaskGroups=[{**GROUP, "Update": None}]),
-    "periodic": job("unplaced", Periodic={"Enabled": True}, TaskGroups=[{**GROUP, "Update": None}]),
-    "elsewhere": job(Namespace="ml", Region="eu"),
-    "slashed": job(name="team/mlflow"),
-}
-
-
-@pytest.fixture(autouse=True)
-def no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nomad_job, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(nomad_job, "ROLLBACK_SECONDS", 0.3)
-    monkeypatch.setattr(nomad_job, "PATIENCE", {nomad_deployment.UNPLACED: 0.05, nomad_deployment.RUNS: 0.05})
-
-
-class Cluster:
-    """A fake with a client; ``apply`` and ``remove`` are what the module does."""
-
-    def __init__(self, nomad: Nomad, address: str) -> None:
-        self.nomad = nomad
-        self.api = NomadApi(Access(address, nomad.token))
-
-    def apply(self, text: str, check_mode: bool = False, **wish: Any) -> Result:
-        return nomad_job.present(self.api, Wish(text, **{"wait_seconds": 3, **wish}), check_mode)
-
-    def remove(
-        self, name: str = "mlflow", purge: bool = False, check_mode: bool = False
-    ) -> tuple[Result, dict[str, str]]:
-        return nomad_job.absent(self.api, name, purge, 0.3, check_mode)
-
-    def written(self) -> list[str]:
-        """What was asked for that changes something."""
-        harmless = ("/v1/jobs/parse", "/v1/validate/job", "/plan")
-        return [
-            f"{asked.method} {asked.path}"
-            for asked in self.nomad.asked
-            if asked.method != "GET" and not asked.path.partition("?")[0].endswith(harmless)
-        ]
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job import Wish
+from tests.unit.plugins.fake_nomad import Nomad, job
+from tests.unit.plugins.nomad_cluster import Cluster, started
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    nomad = Nomad(TEXTS, NEEDLE)
-    with run(nomad) as fake:
-        yield Cluster(nomad, fake.url)
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    with started(monkeypatch) as fake:
+        yield fake
 
 
 def test_registers_and_waits_for_health(cluster: Cluster) -> None:
@@ -348,72 +298,6 @@ def test_a_job_of_another_name(cluster: Cluster) -> None:
 def test_names_may_hold_slashes(cluster: Cluster) -> None:
     assert cluster.apply("slashed").problem == ""
     assert cluster.remove("team/mlflow")[0].changed
-
-
-# --- absent ------------------------------------------------------------------
-
-
-def test_stops_a_job(cluster: Cluster) -> None:
-    cluster.apply("good")
-    planned, shown = cluster.remove(check_mode=True)
-    running = cluster.nomad.allocations[-1]["ClientStatus"]
-    result, diff = cluster.remove()
-
-    assert (planned.changed, running, shown) == (True, "running", diff)
-    assert diff == {"before": "job mlflow, version 0, running\n", "after": "job mlflow, version 0, stopped\n"}
-    assert (result.changed, result.problem) == (True, "")
-    assert cluster.remove()[0].changed is False
-
-
-def test_purges_a_job_that_is_stopped_already(cluster: Cluster) -> None:
-    cluster.apply("good")
-    cluster.remove()
-    result, diff = cluster.remove(purge=True)
-    assert (result.changed, diff["after"], cluster.nomad.jobs) == (True, "", {})
-
-
-@pytest.mark.parametrize("purge", [False, True])
-@pytest.mark.parametrize("check_mode", [False, True])
-def test_an_unknown_job_is_absent(cluster: Cluster, purge: bool, check_mode: bool) -> None:
-    result, diff = cluster.remove("nothing", purge, check_mode)
-    assert (result.changed, result.problem, diff["before"]) == (False, "", "")
-    assert cluster.written() == []
-
-
-def test_says_what_does_not_stop(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster.apply("good")
-    cluster.nomad.allocations[-1]["ClientStatus"] = "unknown"
-    problem = cluster.remove()[0].problem
-    assert "after 0.3 s allocations of it still run" in problem
-    assert "on n1 (unknown)" in problem
-
-
-# --- variables ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        ("a", '"a"'),
-        ('a"b\\c', '"a\\"b\\\\c"'),
-        ("${x} %{y} $z", '"$${x} %%{y} $z"'),
-        ("a\n\tä\x00", '"a\\n\\tä\\u0000"'),
-        (True, "true"),
-        (None, "null"),
-        (3, "3"),
-        (0.5, "0.5"),
-        (["a", 1], '["a", 1]'),
-        ({"a b": ["c"]}, '{"a b" = ["c"]}'),
-    ],
-)
-def test_variables_are_written_as_hcl(value: Any, written: str) -> None:
-    assert nomad_job_api.variables({"name": value}) == f"name = {written}\n"
-
-
-@pytest.mark.parametrize("name", ["", "1a", "a b", "a = 1\nb"])
-def test_odd_names_of_variables(name: str) -> None:
-    with pytest.raises(ValueError, match="name of an HCL variable"):
-        nomad_job_api.variables({name: "x"})
 
 
 def test_a_server_that_is_away_for_a_moment(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
