@@ -62,6 +62,10 @@ class Seen:
             sorted(Counter(one["JobVersion"] for one in self.alive() if one["ClientStatus"] == "running").items())
         )
 
+    def nodes(self) -> list[str]:
+        """Return the ids of the nodes on which it runs."""
+        return sorted({one["NodeID"] for one in self.alive() if one["ClientStatus"] == "running"})
+
     def unplaced(self) -> list[str]:
         """Return why groups can't be placed now."""
         blocked = [one for one in self.evaluations if one["Status"] == "blocked" and one.get("FailedTGAllocs")]

@@ -11,15 +11,18 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_deployment, nomad_job_api, nomad_plan
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    nomad_deployment,
+    nomad_job_api,
+    nomad_plan,
+    nomad_result,
+)
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import NomadApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_deployment import (
     BAD,
     GOOD,
-    IDLE,
     PROMOTION,
     RUNS,
     UNPLACED,
@@ -29,6 +32,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_deployment
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job_api import JobApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_result import Result, Wish
 
 POLL_SECONDS = 1.0
 #: How long a verdict has to last: a node's agent that was just restarted takes a moment to be back with its
@@ -36,48 +40,6 @@ POLL_SECONDS = 1.0
 PATIENCE = {UNPLACED: 10.0, RUNS: 10.0}
 #: For going back to the older version, where less is left of the time.
 ROLLBACK_SECONDS = 30.0
-_ALLOCATIONS = 3
-_SECRETS = "the log lines are as the tasks wrote them: what is secret in them isn't known here"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is wanted: the job's text with its variables, and how long to wait for its health in seconds."""
-
-    text: str
-    name: str = ""
-    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    wait_seconds: float = 300.0
-    log_lines: int = 20
-
-
-@dataclass
-class Result:
-    """What was done: ``problem`` is '' when all is well, ``diff`` the lines of the plan."""
-
-    name: str
-    changed: bool = False
-    problem: str = ""
-    diff: str = ""
-    warnings: list[str] = field(default_factory=list)
-    version: Optional[int] = None
-    deployment: dict[str, Any] = field(default_factory=dict)
-    reverted_to: Optional[int] = None
-    running: dict[int, int] = field(default_factory=dict)
-    failures: list[dict[str, Any]] = field(default_factory=list)
-
-    def values(self) -> dict[str, Any]:
-        """Return the form that modules return."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "deployment": self.deployment,
-            "reverted_to": self.reverted_to,
-            # JSON's keys are text.
-            "running_versions": {str(version): count for version, count in self.running.items()},
-            "failures": self.failures,
-            "plan": self.diff,
-        }
 
 
 def _refusal(found: str, why: str, instead: str) -> str:
@@ -126,91 +88,16 @@ def _settle(api: JobApi, seen: Seen, seconds: float) -> Seen:
         seen = _look(api, deadline)
 
 
-def _evidence(api: JobApi, seen: Seen, version: int, lines: int) -> list[dict[str, Any]]:
-    found = []
-    for allocation in nomad_deployment.failing(seen, version, _ALLOCATIONS):
-        states = allocation.get("TaskStates") or {}
-        common = {
-            "allocation": allocation["ID"],
-            "node": allocation["NodeName"],
-            "group": allocation["TaskGroup"],
-            "version": allocation["JobVersion"],
-            "status": allocation["ClientStatus"],
-        }
-        for task in nomad_deployment.failing_tasks(allocation):
-            logs = {
-                stream: api.log(allocation["ID"], task, stream, lines) if lines else []
-                for stream in ("stdout", "stderr")
-            }
-            found.append({**common, "task": task, "events": nomad_deployment.events(states[task]), **logs})
-        if not states:
-            found.append({**common, "task": "", "events": [], "stdout": [], "stderr": []})
-    return found
-
-
-def _shown(failure: Mapping[str, Any]) -> str:
-    """Return a failure as indented lines."""
-    what = f"task {failure['task']} of " if failure["task"] else ""
-    lines = [f"{what}allocation {failure['allocation'][:8]} on {failure['node']}, {failure['status']}:"]
-    lines += [f"    {line}" for line in failure["events"]]
-    for stream in ("stdout", "stderr"):
-        if failure[stream]:
-            lines += [f"  the end of its {stream}:", *(f"    {line}" for line in failure[stream])]
-    return "\n".join(f"    {line}" for line in lines)
-
-
-def _now(result: Result, seen: Seen) -> str:
-    """Say what runs after a failure."""
-    if seen.job is None:
-        return "the job is gone"
-    current = seen.job["Version"]
-    running = ", ".join(f"{count} of version {version}" for version, count in result.running.items())
-    runs = f"allocations that run: {running}" if running else "no allocation runs"
-    if result.reverted_to is None:
-        return f"the job stays at version {current}; {runs}"
-    deployment = seen.deployment(current) or {}
-    done = {"successful": "is healthy", "failed": "is not healthy either"}.get(
-        deployment.get("Status", ""), "is starting"
-    )
-    return f"Nomad went back to version {result.reverted_to}, which is now version {current} and {done}; {runs}"
-
-
-def _remedy(verdict: Verdict, result: Result, seen: Seen) -> str:
-    if verdict.state == UNPLACED:
-        return (
-            f"{nomad_plan.advice(seen.unplaced())}; Nomad goes on trying, and places the job as soon as a node fits, "
-            "so there is no need to apply it again after that"
-        )
-    if verdict.state == IDLE:
-        return "mend what made it fail, purge the job (state absent with purge) and apply it again"
-    if verdict.state == WAIT:
-        return "see what it waits for in the lines above, or give it more wait_seconds"
-    if verdict.state == BAD and result.failures:
-        return "mend what these lines complain of and apply the job again"
-    return f"see `nomad job status {result.name}`"
-
-
 def _failed(api: JobApi, result: Result, verdict: Verdict, seen: Seen, wish: Wish) -> None:
     """Put into the result why a version isn't healthy, and what runs instead."""
-    version = result.version or 0
-    headings = {
-        UNPLACED: f"no node can take version {version} of the job {result.name}: {verdict.why}",
-        WAIT: f"version {version} of the job {result.name} is not healthy after {wish.wait_seconds:g} s: {verdict.why}",
-    }
-    found = headings.get(verdict.state, f"version {version} of the job {result.name} failed: {verdict.why}")
     if verdict.state != UNPLACED:
-        result.failures = _evidence(api, seen, version, wish.log_lines)
+        result.failures = nomad_result.evidence(api, seen, result.version or 0, wish.log_lines)
     if verdict.state == BAD:
         result.reverted_to = nomad_deployment.rolled_back_to(verdict.why)
     if result.reverted_to is not None:
         seen = _settle(api, seen, max(ROLLBACK_SECONDS, wish.wait_seconds / 2))
-    result.running = seen.running()
-    lines = [f"{found}.", f"    now: {_now(result, seen)}."]
-    if result.failures:
-        lines += ["    seen:", *(_shown(failure) for failure in result.failures)]
-    if any(failure["stdout"] or failure["stderr"] for failure in result.failures):
-        lines.append(f"    note: {_SECRETS}.")
-    result.problem = "\n".join([*lines, f"    instead: {_remedy(verdict, result, seen)}."])
+    result.look(seen)
+    result.problem = nomad_result.report(result, verdict, seen, wish.wait_seconds)
 
 
 def _follow(api: JobApi, result: Result, evaluation: str, wish: Wish) -> None:
@@ -218,7 +105,7 @@ def _follow(api: JobApi, result: Result, evaluation: str, wish: Wish) -> None:
     version = result.version or 0
     seen, verdict = _wait(api, version, evaluation, wish.wait_seconds)
     result.deployment = _summary(seen, version)
-    result.running = seen.running()
+    result.look(seen)
     if verdict.state == PROMOTION:
         number = result.deployment["id"]
         result.warnings.append(f"{verdict.why}: `nomad deployment promote {number}`, or fail it")
@@ -242,7 +129,8 @@ def _summary(seen: Seen, version: int) -> dict[str, Any]:
 def _unchanged(api: JobApi, result: Result, seen: Seen, wish: Wish) -> None:
     """Judge a job that is registered as it should be, but need not be healthy."""
     job = seen.job or {}
-    result.version, result.running = job["Version"], seen.running()
+    result.version = job["Version"]
+    result.look(seen)
     result.deployment = _summary(seen, job["Version"])
     if job["Type"] in ("batch", "sysbatch"):
         # It has run, or will: that is all there is to it.

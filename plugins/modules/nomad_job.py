@@ -145,6 +145,11 @@ running_versions:
   returned: always, once it is known
   type: dict
   sample: {"3": 1}
+nodes:
+  description: Ids of the nodes on which allocations of it run. Empty in check mode.
+  returned: always, once it is known
+  type: list
+  elements: str
 failures:
   description: Tasks of the failed version, those of the newest three allocations.
   returned: always, once it is known
@@ -204,6 +209,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_api, nomad_job
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_result import Wish
 
 
 def _problem(params: dict[str, Any], access: nomad_api.Access) -> str:
@@ -241,7 +247,7 @@ def main() -> None:
                 nomad, params["name"], params["purge"], params["wait_seconds"], module.check_mode
             )
         else:
-            wish = nomad_job.Wish(
+            wish = Wish(
                 text=params["job"],
                 name=params["name"],
                 variables=params["variables"],

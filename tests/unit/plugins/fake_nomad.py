@@ -23,6 +23,7 @@ Object = dict[str, Any]
 #: What structs.Job.SpecChanged leaves out.
 SERVERS_OWN = {"Version", "Stable", "Status", "CreateIndex", "ModifyIndex", "JobModifyIndex", "SubmitTime"}
 TIME = 1_780_000_000_000_000_000
+NODE = "57a1229f-n1"
 METRICS = {
     "NodesEvaluated": 1,
     "NodesFiltered": 1,
@@ -78,6 +79,7 @@ class Nomad:
             "stderr": "".join(f"line {number}\n" for number in range(50)) + "boom\x1b[0m\n",
         }
         self.denied = ""
+        self.denied_volumes: set[str] = set()
         self.invalid: list[str] = []
         #: Called before a registration, for what somebody else does meanwhile.
         self.before_register: Callable[[], object] = lambda: None
@@ -104,15 +106,26 @@ class Nomad:
             return fixed[path](body)
         if path.startswith("/v1/client/fs/logs/"):
             return self._log(query)
+        if path.startswith(("/v1/var/", "/v1/agent/", "/v1/node/", "/v1/namespace/")):
+            return self._other(path, query)
         match = re.fullmatch(r"/v1/job/(.+?)(?:/(plan|deployments|evaluations|allocations))?", path)
         if match is None:
             return Answer(404, b"")
         name, what = match[1], match[2]
-        if what == "plan":
-            return self._plan(name, body["Job"])
         if method == "DELETE":
             return self._deregister(name, query.get("purge") == "true")
-        return self._read(name, what)
+        return self._plan(name, body["Job"]) if what == "plan" else self._read(name, what)
+
+    def _other(self, path: str, query: dict[str, str]) -> Answer:
+        known: dict[str, Object] = {
+            "/v1/namespace/ml": {"Name": "ml"},
+            "/v1/agent/self": {"stats": {"client": {"node_id": NODE}}},
+            f"/v1/node/{NODE}": {"ID": NODE, "Name": "n1"},
+        }
+        if path in known:
+            return Answer(body=known[path])
+        # No variable is there, so that only index 0 would write one.
+        return Answer(409 if query.get("cas", "0") != "0" else 404, b"{}")
 
     def _read(self, name: str, what: str) -> Answer:
         if what == "allocations":
@@ -133,6 +146,8 @@ class Nomad:
         return Answer(body={"ValidationErrors": self.invalid or None, "Error": "; ".join(self.invalid), "Warnings": ""})
 
     def _log(self, query: dict[str, str]) -> Answer:
+        if query["task"] == "no task's name":
+            return Answer(400, b"unknown task name")
         assert (query["plain"], query["origin"]) == ("true", "end")
         return Answer(body=self.logs[query["type"]].encode()[-int(query["offset"]) :])
 
@@ -180,6 +195,11 @@ class Nomad:
     def _register(self, body: Object) -> Answer:
         self.before_register()
         name = body["Job"]["ID"]
+        wanted = [
+            volume["Source"] for group in body["Job"]["TaskGroups"] for volume in group.get("Volumes", {}).values()
+        ]
+        if self.denied_volumes & set(wanted):
+            return Answer(403, b"Permission denied")
         known, index = self.jobs.get(name), body["JobModifyIndex"]
         if body["EnforceIndex"]:
             prefix = f"Enforcing job modify index {index}"
@@ -322,6 +342,7 @@ class Nomad:
             "ID": f"alloc-{self.index}-0123",
             "JobID": known["ID"],
             "JobVersion": known["Version"],
+            "NodeID": NODE,
             "NodeName": "n1",
             "TaskGroup": "server",
             "DesiredStatus": "run",

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_deployment, nomad_job
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import Access, NomadApi
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job import Result, Wish
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_result import Result, Wish
 from tests.unit.plugins.fake_nomad import Nomad, job, run
 
 NEEDLE = "0f3c1a2e-s3cr3t"

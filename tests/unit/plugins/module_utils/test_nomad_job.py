@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_job, nomad_job_api
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import Access, NomadApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_job import Wish
-from tests.unit.plugins.fake_nomad import Nomad, job
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_result import Wish
+from tests.unit.plugins.fake_nomad import NODE, Nomad, job
 from tests.unit.plugins.nomad_cluster import Cluster, started
 
 
@@ -29,6 +29,7 @@ def test_registers_and_waits_for_health(cluster: Cluster) -> None:
     assert result.deployment["status"] == "successful"
     assert result.running == {0: 1}
     assert result.values()["running_versions"] == {"0": 1}
+    assert result.nodes == [NODE]
     assert '+ job "mlflow"' in result.diff
 
 
