@@ -75,6 +75,25 @@ def look(volume: Volume, identity: Identity) -> Place:
     return Place(source=source, network=network, usable=usable, **kind)
 
 
+def _settings(api: NomadApi) -> dict[str, Any]:
+    found: dict[str, Any] = api.get("/v1/agent/self")
+    return found
+
+
+def own_node(api: NomadApi) -> dict[str, Any]:
+    """Return the node of the agent that is asked.  Raises NomadError, also when that is no client."""
+    stats = _settings(api).get("stats") or {}
+    number = (stats.get("client") or {}).get("node_id")
+    if not number:
+        raise NomadError(
+            "no_client",
+            f"the agent at {api.base} is a server only, so it has no host volumes",
+            "run this on Nomad's clients, or name the client's own address",
+        )
+    found: dict[str, Any] = api.get(f"/v1/node/{segment(number)}")
+    return found
+
+
 @dataclass(frozen=True)
 class Agent:
     """The agent: its systemd ``service``, its ``api``, and whether its node must show volumes within ``seconds``."""
@@ -92,26 +111,12 @@ class Agent:
 
     def settings(self) -> dict[str, Any]:
         """Return the agent's own view of its configuration, secrets left out by Nomad.  Raises NomadError."""
-        found: dict[str, Any] = self.api.get("/v1/agent/self")
-        return found
-
-    def node(self) -> dict[str, Any]:
-        """Return this agent's node.  Raises NomadError, also when the agent is no client."""
-        stats = self.settings().get("stats") or {}
-        number = (stats.get("client") or {}).get("node_id")
-        if not number:
-            raise NomadError(
-                "no_client",
-                f"the agent at {self.api.base} is a server only, so it has no host volumes",
-                "run this on Nomad's clients, or name the client's own address",
-            )
-        found: dict[str, Any] = self.api.get(f"/v1/node/{segment(number)}")
-        return found
+        return _settings(self.api)
 
     def shows(self, volumes: Sequence[Volume]) -> str:
         """Return '' when the node is ready with these volumes, else what is missing yet."""
         try:
-            node = self.node()
+            node = own_node(self.api)
         except NomadError as error:
             return str(error)
         missing = nomad_volumes.not_shown(volumes, node)

@@ -24,12 +24,16 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True)
 class Job:
-    """The inputs; the fields are the role's, without its name.  ``memory`` is in MiB, ``clients_root`` is a path."""
+    """The inputs; the fields are the role's, without its name.
+
+    ``memory`` is in MiB, ``clients_root`` a path; ``hosts`` are those that get the volumes.
+    """
 
     job: str
     driver: str
     image: str
     count: int
+    hosts: Sequence[str]
     port: int
     workers: int
     memory: int
@@ -145,6 +149,12 @@ def _database(job: Job) -> Iterator[Problem]:
             f"mlflow_nomad_count is {job.count}, and the database is SQLite",
             "two servers on two hosts have two databases, and on one host they lock each other out",
             "use PostgreSQL (mlflow_nomad_backend_store_uri), or count 1",
+        )
+    if len(job.hosts) > 1:
+        yield Problem(
+            f"the database is SQLite, and {len(job.hosts)} hosts have its volume: {', '.join(job.hosts)}",
+            "on another host the server would find an empty database, and start with that",
+            "use PostgreSQL (mlflow_nomad_backend_store_uri), or set mlflow_nomad_has_volumes to false for all but one",
         )
     if not job.backend_store_uri.startswith(f"sqlite:///{job.data_directory}/"):
         yield Problem(
