@@ -26,7 +26,7 @@ def inventory() -> AnsibleRunner:
     return AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
 
 
-def run_playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_playbook(name: str, *arguments: str, seconds: float = 240) -> subprocess.CompletedProcess[str]:
     """Run one of the collection's playbooks, and return it with all that it said in ``stdout``."""
     return subprocess.run(
         ["ansible-playbook", *arguments, str(Path(__file__).parents[1] / "playbooks" / name)],
@@ -34,7 +34,7 @@ def run_playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=seconds,
         # Molecule lets Ansible colour its output, and say on stderr what failed.
         env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
     )
@@ -50,6 +50,31 @@ def run_site() -> RunPlaybook:
 def run_verify() -> RunPlaybook:
     """Run playbooks/verify.yml; of which hosts, the arguments say."""
     return partial(run_playbook, "verify.yml")
+
+
+@pytest.fixture(scope="session")
+def run_nomad() -> RunPlaybook:
+    """Run playbooks/nomad.yml on the scenario's hosts, with inputs of one's own; an image may have to start first."""
+    inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+
+    def run(**inputs: Any) -> subprocess.CompletedProcess[str]:
+        given = ("--extra-vars", json.dumps(inputs))
+        return run_playbook("nomad.yml", "--inventory", inventory, *given, seconds=900)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ask_nomad(inventory: AnsibleRunner) -> Callable[[str], Any]:
+    """Ask Nomad's API on its first node, as its operator."""
+    known = inventory.get_variables("node")
+    node = inventory.get_host("node")
+
+    def get(path: str) -> Any:
+        header = f"X-Nomad-Token: {known['lab_nomad_operator']}"
+        return json.loads(node.check_output(f"curl --silent --fail --header '{header}' 'http://127.0.0.1:4646{path}'"))
+
+    return get
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import yaml
 from tools import stage
 
 #: What a scenario wants on PATH, which can't be installed from Debian or PyPI.
-WANTED = {"nomad": "nomad"}
+WANTED = {"nomad": "nomad", "nomad_many": "nomad"}
 
 
 def test_scenario(scenario: str, capfd: pytest.CaptureFixture[str]) -> None:

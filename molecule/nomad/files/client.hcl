@@ -1,11 +1,6 @@
 # As a user has it: a plugin block after the client's, into which an edit of this file would put a host volume.
 data_dir = "/opt/nomad/data"
 
-server {
-  enabled          = true
-  bootstrap_expect = 1
-}
-
 acl {
   enabled = true
 }

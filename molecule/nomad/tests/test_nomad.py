@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -21,6 +20,7 @@ DROP_IN = "/etc/nomad.d/mlflow-host-volumes.hcl"
 SCENARIO = Path(__file__).parents[1]
 SCRIPT = SCENARIO.parent / "shared/log_run.py"
 
+Ask = Callable[[str], Any]
 Deploy = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -35,48 +35,17 @@ def url(node: Host) -> str:
     return f"http://{address}:5000"
 
 
-@pytest.fixture(scope="module")
-def ask(node: Host, inventory: AnsibleRunner) -> Callable[[str], Any]:
-    """Ask Nomad's API on the node, as its operator."""
-    token = inventory.get_variables("node")["mlflow_nomad_token"]
-
-    def get(path: str) -> Any:
-        header = f"X-Nomad-Token: {token}"
-        return json.loads(node.check_output(f"curl --silent --fail --header '{header}' http://127.0.0.1:4646{path}"))
-
-    return get
-
-
-@pytest.fixture(scope="module")
-def deploy() -> Deploy:
-    def run(**inputs: Any) -> subprocess.CompletedProcess[str]:
-        inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
-        given = ("--extra-vars", json.dumps(inputs), "--limit", "mlflow_nomad")
-        playbook = SCENARIO.parents[1] / "playbooks/nomad.yml"
-        return subprocess.run(
-            ["ansible-playbook", "--inventory", str(inventory), *given, str(playbook)],
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=900,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
-        )
-
-    return run
-
-
-def image(ask: Callable[[str], Any]) -> str:
-    return str(ask("/v1/job/mlflow")["TaskGroups"][0]["Tasks"][0]["Config"]["image"])
+def image(ask_nomad: Ask) -> str:
+    return str(ask_nomad("/v1/job/mlflow")["TaskGroups"][0]["Tasks"][0]["Config"]["image"])
 
 
 def agent(node: Host) -> str:
     return str(node.check_output("systemctl show nomad.service --property=MainPID --value"))
 
 
-def test_the_node_shows_the_volumes_and_the_users_plugin(ask: Callable[[str], Any], node: Host) -> None:
-    (found,) = ask("/v1/nodes")
-    shown = ask(f"/v1/node/{found['ID']}")
+def test_the_node_shows_the_volumes_and_the_users_plugin(ask_nomad: Ask, node: Host) -> None:
+    (found,) = ask_nomad("/v1/nodes")
+    shown = ask_nomad(f"/v1/node/{found['ID']}")
 
     assert {name: volume["Path"] for name, volume in shown["HostVolumes"].items()} == {
         "mlflow-artifacts": ROOT,
@@ -87,14 +56,14 @@ def test_the_node_shows_the_volumes_and_the_users_plugin(ask: Callable[[str], An
     assert shown["Drivers"]["docker"]["Healthy"]
 
 
-def test_the_server_is_nobody_special_and_knows_no_secret_of_the_job(ask: Callable[[str], Any], node: Host) -> None:
+def test_the_server_is_nobody_special_and_knows_no_secret_of_the_job(ask_nomad: Ask, node: Host) -> None:
     pid = node.check_output("pgrep --full --oldest 'mlflow server'")
     status = node.file(f"/proc/{pid}/status").content_string
 
     assert "Uid:\t850\t850\t850\t850" in status
     assert "Gid:\t851\t851\t851\t851" in status
     assert "CapEff:\t0000000000000000" in status
-    assert "sqlite" not in json.dumps(ask("/v1/job/mlflow"))
+    assert "sqlite" not in json.dumps(ask_nomad("/v1/job/mlflow"))
     assert "sqlite" not in node.check_output(f"tr '\\0' ' ' </proc/{pid}/cmdline")
 
 
@@ -110,10 +79,10 @@ def test_a_clients_artifacts_arrive(user: str, inventory: AnsibleRunner, node: H
     prove_run(logged, url, ROOT, lambda argv: str(node.check_output(shlex.join(argv))))
 
 
-def test_a_missing_path_is_refused_before_anything_changes(deploy: Deploy, node: Host) -> None:
+def test_a_missing_path_is_refused_before_anything_changes(run_nomad: Deploy, node: Host) -> None:
     before, running = node.file(DROP_IN).content, agent(node)
 
-    run = deploy(
+    run = run_nomad(
         mlflow_nomad_data_directory="/nowhere/data", mlflow_nomad_backend_store_uri="sqlite:////nowhere/data/m.db"
     )
 
@@ -122,37 +91,37 @@ def test_a_missing_path_is_refused_before_anything_changes(deploy: Deploy, node:
     assert (node.file(DROP_IN).content, agent(node)) == (before, running)
 
 
-def test_a_new_version_is_waited_for(deploy: Deploy, ask: Callable[[str], Any], node: Host) -> None:
+def test_a_new_version_is_waited_for(run_nomad: Deploy, ask_nomad: Ask, node: Host) -> None:
     running = agent(node)
 
-    run = deploy(mlflow_nomad_image="mlflow-lab:2")
+    run = run_nomad(mlflow_nomad_image="mlflow-lab:2")
 
     assert run.returncode == 0, run.stdout
-    assert image(ask) == "mlflow-lab:2"
-    assert ask("/v1/job/mlflow/deployment")["Status"] == "successful"
+    assert image(ask_nomad) == "mlflow-lab:2"
+    assert ask_nomad("/v1/job/mlflow/deployment")["Status"] == "successful"
     assert agent(node) == running, "the volumes are the same"
 
 
 def test_a_bad_version_is_told_and_the_old_one_comes_back(
-    deploy: Deploy, ask: Callable[[str], Any], node: Host
+    run_nomad: Deploy, ask_nomad: Ask, node: Host, url: str
 ) -> None:
-    run = deploy(mlflow_nomad_image="mlflow-lab:none", mlflow_nomad_wait=60)
+    run = run_nomad(mlflow_nomad_image="mlflow-lab:none", mlflow_nomad_wait=60)
 
     assert run.returncode == 2, run.stdout
     assert "went back to version" in run.stdout
     assert "mlflow-lab:none" in run.stdout
-    assert image(ask) == "mlflow-lab:2"
+    assert image(ask_nomad) == "mlflow-lab:2"
     assert node.check_output(f"curl --silent {url}/health") == "OK"
 
 
-def test_an_end_leaves_the_data(deploy: Deploy, ask: Callable[[str], Any], node: Host) -> None:
+def test_an_end_leaves_the_data(run_nomad: Deploy, ask_nomad: Ask, node: Host) -> None:
     for _again in range(2):
-        run = deploy(mlflow_nomad_state="absent", mlflow_nomad_purge=True, mlflow_artifact_access="proxied")
+        run = run_nomad(mlflow_nomad_state="absent", mlflow_nomad_purge=True, mlflow_artifact_access="proxied")
         assert run.returncode == 0, run.stdout
 
-    assert ask("/v1/jobs") == []
-    (found,) = ask("/v1/nodes")
-    assert not ask(f"/v1/node/{found['ID']}")["HostVolumes"]
+    assert ask_nomad("/v1/jobs") == []
+    (found,) = ask_nomad("/v1/nodes")
+    assert not ask_nomad(f"/v1/node/{found['ID']}")["HostVolumes"]
     assert not node.file(DROP_IN).exists
     assert not node.file("/etc/systemd/system/nomad.service.d/50-mlflow-shares.conf").exists
     assert node.file("/var/lib/mlflow/backend/mlflow.db").exists
