@@ -44,7 +44,7 @@ class Hosts:
 
     def up(self, *names: str) -> None:
         """Have these hosts up, and no others."""
-        requirements.require("uml", self._progress)
+        requirements.require(self._places, "uml", self._progress)
         chosen = [known for known in self._specs if known.name in names]
         self._lab = operations.up(self._places, LAB, chosen, self._progress)
 

@@ -90,8 +90,8 @@ def _docker_engine(places: Places, options: argparse.Namespace) -> None:
 
 def _docker_ready(places: Places, options: argparse.Namespace) -> None:
     progress = Progress("docker")
-    requirements.require("docker", progress)
-    docker.make_ready(places, options.tags, operations.settings(), progress)
+    requirements.require(places, "docker", progress)
+    docker.make_ready(places, options.tags, operations.settings(places), progress)
 
 
 COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {
@@ -104,11 +104,11 @@ COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {
     "inventory": lambda places, options: print(operations.existing(places, options.lab).directory / "inventory.yml"),
     "image": lambda places, options: print(operations.build_image(places, options.name, Progress(options.name))),
     "docker-image": lambda places, options: docker.build_image(
-        places, options.tag, options.suite, operations.settings(), Progress("docker")
+        places, options.tag, options.suite, operations.settings(places), Progress("docker")
     ),
     "docker-engine": _docker_engine,
     "docker-ready": _docker_ready,
-    "require": lambda _places, options: requirements.require(options.group, Progress("require")),
+    "require": lambda places, options: requirements.require(places, options.group, Progress("require")),
 }
 
 

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab import guest, host, image, inventory, kernel, machine, network, state
+from lab import guest, host, image, inventory, kernel, machine, network, requirements, state
 from lab.base import LabError, Places, Progress, locked, private_directory, run, write_atomically
 from lab.spec import DOMAIN, IMAGES, HostSpec
 from lab.state import Host, Lab
 
 
-def settings() -> machine.Settings:
+def settings(places: Places) -> machine.Settings:
     """Look at what guests take over from this machine."""
     targets = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
-    if not run(targets).stdout.strip():  # apt tells only of archives whose lists it has
-        run(["apt-get", "update"], timeout=300)
+    with requirements.apt(places):
+        if not run(targets).stdout.strip():  # apt tells only of archives whose lists it has
+            run(["apt-get", "update"], timeout=300)
     return machine.collect(os.environ, run(["apt-config", "dump"]).stdout, run(targets).stdout)
 
 
@@ -29,7 +30,7 @@ def build_image(places: Places, name: str, progress: Progress) -> Path:
     """Return the path of the disk image of that name, building it where absent."""
     if name not in IMAGES:
         raise LabError(f"no image {name!r}; known are {', '.join(IMAGES)}")
-    recipe = image.recipe(IMAGES[name], settings(), kernel.installed_release())
+    recipe = image.recipe(IMAGES[name], settings(places), kernel.installed_release())
     return image.ensure(name, recipe, places.images, state.images_in_use(places), progress)
 
 
@@ -57,7 +58,7 @@ def up(places: Places, name: str, specs: Sequence[HostSpec], progress: Progress)
                     progress(f"{known.name} had lost its network: boot it again")
         network.switch_forwarding_on(places.state / "forwarding-was-off")
         network.ensure(lab.network, directory / "switch.log")
-        _write_identities(lab, settings())
+        _write_identities(lab, settings(places))
         _bring_up(places, lab, list(lab.hosts.values()), progress)
     return lab
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab import kernel
-from lab.base import LabError, Progress, run
+from lab.base import LabError, Places, Progress, locked, run
 
 INSTALL_SECONDS = 900
 _BUILD: Mapping[str, str] = {
@@ -86,15 +87,25 @@ def _unavailable(packages: Sequence[str]) -> list[str]:
     return unavailable(run(["apt-cache", "policy", *packages], check=False).stdout, packages)
 
 
-def require(group: str, progress: Progress) -> None:
+def require(places: Places, group: str, progress: Progress) -> None:
     """Install what is missing of a group.
 
     :raises LabError: that can't be done here; the message says what to do.
     """
-    wants_compiler = group == "uml" and kernel.processor_is_wide() and not kernel.compiler()
-    packages = missing(group, compiler_wanted=wants_compiler)
-    if not packages:
-        return
+    # Labs that start side by side would meet at apt's own lock, which it doesn't wait for.
+    with apt(places, progress):
+        wants_compiler = group == "uml" and kernel.processor_is_wide() and not kernel.compiler()
+        packages = missing(group, compiler_wanted=wants_compiler)
+        if packages:
+            _install(packages, progress)
+
+
+def apt(places: Places, progress: Progress | None = None) -> contextlib.AbstractContextManager[None]:
+    """Hold what labs hold while they use apt."""
+    return locked(places.state / "locks" / ".apt", "installs packages", progress)
+
+
+def _install(packages: Sequence[str], progress: Progress) -> None:
     has_apt, is_root = shutil.which("apt-get") is not None, os.geteuid() == 0
     without_candidate = _unavailable(packages) if has_apt else []
     if without_candidate and is_root:

@@ -85,7 +85,8 @@ def healthy(server: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def compose() -> list[str]:
-    return lab_docker.compose(Places.from_environment(os.environ), operations.settings(), Progress("docker"))
+    places = Places.from_environment(os.environ)
+    return lab_docker.compose(places, operations.settings(places), Progress("docker"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

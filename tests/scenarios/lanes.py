@@ -1,0 +1,78 @@
+"""Scenarios side by side: they wait more than they compute.
+
+Each writes into a log of its own, for two at once can't be followed on one screen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+from tools import stage
+
+LOGS = stage.REPOSITORY / ".cache/scenarios"
+_MOLECULE = (sys.executable, "-m", "molecule")
+_STOP_SECONDS = 20
+
+
+def log_of(scenario: str) -> Path:
+    """Return where a scenario's output goes when it is not shown at once."""
+    return LOGS / f"{scenario}.log"
+
+
+class Lanes:
+    """Runs scenarios in their order, ``count`` at a time; a single one is watched while it runs."""
+
+    def __init__(self, scenarios: Sequence[str], count: int) -> None:
+        self._watched = len(scenarios) == 1
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(count)
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self._codes: dict[str, Future[int]] = {name: self._pool.submit(self._run, name) for name in scenarios}
+
+    def code(self, scenario: str) -> int:
+        """Wait for a scenario's end and return its exit status."""
+        return self._codes[scenario].result()
+
+    def end(self) -> None:
+        """Stop what still runs, and remove its hosts: a failure elsewhere has ended the whole."""
+        self._ended.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for name, process in list(self._processes.items()):
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_STOP_SECONDS)
+                subprocess.run([*_MOLECULE, "destroy", "--scenario-name", name], check=False, cwd=stage.REPOSITORY)
+        self._pool.shutdown()
+
+    def _run(self, name: str) -> int:
+        directory = stage.REPOSITORY / "molecule"
+        settings = yaml.safe_load((directory / name / "molecule.yml").read_text(encoding="utf-8"))
+        with contextlib.ExitStack() as stack:
+            output = None if self._watched else stack.enter_context(log_of(name).open("wb"))
+            if settings.get("driver", {}).get("name") == "docker":
+                engine = [sys.executable, "-m", "lab", "docker-engine"]
+                subprocess.run(engine, check=True, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
+            if self._ended.is_set():
+                return 1
+            # A session of its own, so that all that it starts can be stopped.
+            self._processes[name] = subprocess.Popen(
+                [*_MOLECULE, "test", "--scenario-name", name],
+                cwd=stage.REPOSITORY,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,
+            )
+            return self._processes[name].wait()
