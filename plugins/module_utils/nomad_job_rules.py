@@ -91,6 +91,12 @@ def _driver(job: Job) -> Iterator[Problem]:
         )
     elif job.driver not in _DRIVERS:
         yield Problem(f"mlflow_nomad_driver is {job.driver!r}", "this role can't describe it", "write docker")
+    if job.driver == "exec" and job.artifact_access == "direct":
+        yield Problem(
+            "mlflow_nomad_driver is exec, and clients write artifacts themselves",
+            "Nomad's exec driver starts a task without its user's groups, so the server can't read what clients write",
+            "write docker or podman, or let artifacts go through the server (mlflow_artifact_access: proxied)",
+        )
     if job.driver in ("docker", "podman") and not job.image:
         yield Problem(
             f"mlflow_nomad_image is empty, with the driver {job.driver}",

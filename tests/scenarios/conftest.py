@@ -50,6 +50,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def lanes(request: pytest.FixtureRequest) -> Iterator[Lanes]:
     """Start the scenarios; the tests wait for them in turn."""
     wanted = [name for name in request.config.getoption("--scenario") or scenarios() if not _wants(name)]
-    started = Lanes(wanted, request.config.getoption("--lanes"))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        screen = os.dup(1)
+    started = Lanes(wanted, request.config.getoption("--lanes"), screen)
     yield started
     started.end()
+    os.close(screen)

@@ -30,10 +30,14 @@ def log_of(scenario: str) -> Path:
 
 
 class Lanes:
-    """Runs scenarios in their order, ``count`` at a time; a single one is watched while it runs."""
+    """Runs scenarios in their order, ``count`` at a time.
 
-    def __init__(self, scenarios: Sequence[str], count: int) -> None:
-        self._watched = len(scenarios) == 1
+    A single one is watched while it runs: ``screen`` is the file descriptor that it writes to.
+    """
+
+    def __init__(self, scenarios: Sequence[str], count: int, screen: int) -> None:
+        self.watched = len(scenarios) == 1
+        self._screen = screen
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(count)
@@ -61,7 +65,7 @@ class Lanes:
         directory = stage.REPOSITORY / "molecule"
         settings = yaml.safe_load((directory / name / "molecule.yml").read_text(encoding="utf-8"))
         with contextlib.ExitStack() as stack:
-            output = None if self._watched else stack.enter_context(log_of(name).open("wb"))
+            output = stack.enter_context(log_of(name).open("wb")) if not self.watched else self._screen
             if settings.get("driver", {}).get("name") == "docker":
                 engine = [sys.executable, "-m", "lab", "docker-engine"]
                 subprocess.run(engine, check=True, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
@@ -72,7 +76,7 @@ class Lanes:
                 [*_MOLECULE, "test", "--scenario-name", name],
                 cwd=stage.REPOSITORY,
                 stdout=output,
-                stderr=subprocess.STDOUT if output else None,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
             return self._processes[name].wait()

@@ -6,16 +6,11 @@ a run of everything with one line.
 
 from __future__ import annotations
 
-import pytest
-
 from tests.scenarios.lanes import Lanes, log_of
 
 
-def test_scenario(scenario: str, lanes: Lanes, capfd: pytest.CaptureFixture[str]) -> None:
-    # A single scenario is watched while it runs.
-    with capfd.disabled():
-        code = lanes.code(scenario)
-    log = log_of(scenario)
-    if code and log.exists():
-        print(log.read_text(encoding="utf-8", errors="replace"))
+def test_scenario(scenario: str, lanes: Lanes) -> None:
+    code = lanes.code(scenario)
+    if code and not lanes.watched:
+        print(log_of(scenario).read_text(encoding="utf-8", errors="replace"))
     assert code == 0, f"make molecule SCENARIO={scenario}"

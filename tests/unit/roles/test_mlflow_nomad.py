@@ -148,12 +148,13 @@ def test_text_is_neither_hcls_nor_nomads_to_interpret(texts: dict[str, str]) -> 
     [
         ("plain", {"readonly_rootfs", "cap_drop", "security_opt", "mount", "image", "ports"}),
         ("podman", {"readonly_rootfs", "cap_drop", "tmpfs", "image", "ports"}),
-        ("exec", {"command", "args"}),
+        ("exec", {"command", "args", "cap_drop"}),
     ],
 )
 def test_each_driver_is_told_what_it_knows(name: str, wanted: set[str], group: Callable[[str], Job]) -> None:
     assert set(_task(group(name))["config"][0]) == wanted
-    assert _task(group(name))["user"] == "850:851"
+    # Only containers take numbers.
+    assert _task(group(name))["user"] == ("mlflow" if name == "exec" else "850:851")
 
 
 def test_traefik_and_the_server_know_the_host_name(group: Callable[[str], Job]) -> None:

@@ -42,7 +42,7 @@ POSTGRESQL = "postgresql+psycopg2://…@db/mlflow"
     [
         {},
         {"driver": "podman"},
-        {"driver": "exec", "image": ""},
+        {"driver": "exec", "image": "", "artifact_access": "proxied"},
         {"count": 3, "hosts": ["node1", "node2", "node3"], "backend_store_uri": POSTGRESQL},
         {"artifact_access": "proxied", "clients_root": "/elsewhere"},
         {"memory_max": 2048, "service_provider": "consul", "host_name": ""},
@@ -56,6 +56,7 @@ def test_what_can_be_run_is_no_problem(given: dict[str, Any]) -> None:
     ("given", "found"),
     [
         ({"driver": "raw_exec"}, "mlflow_nomad_driver is raw_exec"),
+        ({"driver": "exec"}, "mlflow_nomad_driver is exec, and clients write artifacts themselves"),
         ({"driver": "qemu"}, "mlflow_nomad_driver is 'qemu'"),
         ({"image": ""}, "mlflow_nomad_image is empty"),
         ({"artifact_root": "mnt/mlflow", "clients_root": ""}, "mlflow_nomad_artifact_root is 'mnt/mlflow'"),
