@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from typing import TypeGuard
 
 import pytest
 
 from tests.scenarios.lanes import Lanes
 from tools import stage
 
+LANES = pytest.StashKey[Lanes]()
 DIRECTORY = stage.REPOSITORY / "molecule"
 #: What a scenario wants on PATH, which can't be installed from Debian or PyPI.
 WANTED = {"nomad": "nomad", "nomad_many": "nomad"}
@@ -27,6 +28,11 @@ def scenarios() -> list[str]:
 def _wants(scenario: str) -> str:
     wanted = WANTED.get(scenario, "")
     return wanted if wanted and shutil.which(wanted) is None else ""
+
+
+def _runs(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    """Whether an item is a scenario that runs."""
+    return isinstance(item, pytest.Function) and "lanes" in item.fixturenames and not item.get_closest_marker("skip")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,14 +52,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("scenario", marked)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the scenarios before the first test of any kind: they have time until their own turn."""
+    wanted = [str(item.callspec.params["scenario"]) for item in session.items if _runs(item)]
+    if wanted and not session.config.option.collectonly:
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            screen = os.dup(1)
+        session.config.stash[LANES] = Lanes(wanted, session.config.getoption("--lanes"), screen)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if LANES in session.config.stash:
+        session.config.stash[LANES].end()
+
+
 @pytest.fixture(scope="session")
-def lanes(request: pytest.FixtureRequest) -> Iterator[Lanes]:
-    """Start the scenarios; the tests wait for them in turn."""
-    wanted = [name for name in request.config.getoption("--scenario") or scenarios() if not _wants(name)]
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        screen = os.dup(1)
-    started = Lanes(wanted, request.config.getoption("--lanes"), screen)
-    yield started
-    started.end()
-    os.close(screen)
+def lanes(pytestconfig: pytest.Config) -> Lanes:
+    """The scenarios that run; the tests wait for them in turn."""
+    return pytestconfig.stash[LANES]

@@ -60,6 +60,7 @@ class Lanes:
                     process.wait(_STOP_SECONDS)
                 subprocess.run([*_MOLECULE, "destroy", "--scenario-name", name], check=False, cwd=stage.REPOSITORY)
         self._pool.shutdown()
+        os.close(self._screen)
 
     def _run(self, name: str) -> int:
         directory = stage.REPOSITORY / "molecule"
