@@ -96,8 +96,10 @@ def database_problems(
             Problem(found, "it names no host and no database", f"write {dialect}+DRIVER://USER:PASSWORD@HOST/DATABASE")
         ]
     wanted = _DRIVERS.get(dialect, "")
+    instead = f"write {dialect}+{wanted}://…" if wanted else "add a driver to mlflow_server_extra_packages"
+    if driver is None:
+        why = "it names no driver, and which one SQLAlchemy chooses changes with its release"
+        return [Problem(found, why, instead if wanted else f"write {dialect}+DRIVER://…")]
     if locked and driver != wanted:
-        why = f"the driver {driver or 'that SQLAlchemy would choose'} is not among the locked packages"
-        instead = f"write {dialect}+{wanted}://…" if wanted else "add a driver to mlflow_server_extra_packages"
-        return [Problem(found, why, instead)]
+        return [Problem(found, f"the driver {driver} is not among the locked packages", instead)]
     return []

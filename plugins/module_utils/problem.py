@@ -26,14 +26,14 @@ class Problem:
         return f"{self.found}.\n    why: {self.why}.\n    instead: {self.instead}."
 
 
-def render(problems: Iterable[Problem]) -> str:
-    """Return all problems as one text for a person to read.
+def render(problems: Iterable[Problem], when: str = "before anything was changed") -> str:
+    """Return all problems as one text for a person to read; ``when`` says how far things had come.
 
     An engineer who mends one input at a time pays a run for each, so every
     problem is shown at once.
     """
     listed = list(problems)
     noun = "problem" if len(listed) == 1 else "problems"
-    lines = [f"{len(listed)} {noun} found before anything was changed:"]
+    lines = [f"{len(listed)} {noun} found {when}:"]
     lines += [f"{number}. found: {problem}" for number, problem in enumerate(listed, start=1)]
     return "\n".join(lines)

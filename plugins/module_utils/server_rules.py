@@ -12,7 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_root, environment, installation
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    artifact_root,
+    database_rules,
+    environment,
+    installation,
+)
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.database_uri import database_problems
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.listeners import Listener
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.mountinfo import MountEntry
@@ -44,6 +49,9 @@ MANAGED = {
     "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": "mlflow_server_cors_allowed_origins",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "mlflow_server_job_execution",
     "MLFLOW_SERVE_ARTIFACTS": "mlflow_server_artifact_access",
+    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "mlflow_server_pool_overflow",
+    "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "mlflow_server_pool_recycle",
+    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "mlflow_server_pool_size",
     "MLFLOW_STATIC_PREFIX": "mlflow_server_static_prefix",
     "MLFLOW_WORKERS": "mlflow_server_workers",
 }
@@ -106,6 +114,7 @@ class Case:
 
     install: installation.Install = field(default_factory=lambda: installation.Install("mlflow_server"))
     service: Service = field(default_factory=Service)
+    database: database_rules.Settings = field(default_factory=database_rules.Settings)
     root: artifact_root.Root = field(default_factory=lambda: artifact_root.Root("/srv/mlflow/artifacts", "proxied"))
     evidence: Evidence = field(default_factory=Evidence)
 
@@ -302,4 +311,5 @@ def judge(case: Case) -> Sequence[Problem]:
     for name, uri in databases.items():
         if uri or name == "mlflow_server_backend_store_uri":
             problems += database_problems(name, uri, case.root, evidence.mounts, locked)
+    problems += database_rules.problems(case.database, service.user, databases)
     return [*problems, *root]

@@ -148,6 +148,48 @@ options:
         description: Seconds that a stop may take.
         type: int
         required: true
+  database:
+    description: How the server is to use its database.
+    type: dict
+    default: {}
+    suboptions:
+      parts:
+        description: The parts of its address, without the password.
+        type: dict
+        default: {}
+      has_password:
+        description: Whether there is a password.
+        type: bool
+        default: false
+      password_is_text:
+        description: Whether it is a text, or absent.
+        type: bool
+        default: true
+      uri_given:
+        description: Whether an address other than the one of the parts is given, too.
+        type: bool
+        default: false
+      pool_size:
+        description: Connections that a pool keeps.
+        type: int
+        default: 5
+      pool_overflow:
+        description: Connections that it may open beyond these.
+        type: int
+        default: 10
+      pool_recycle:
+        description: Age in seconds at which a connection is replaced, V(-1) for never.
+        type: int
+        default: 3600
+      servers:
+        description: How many MLflow servers share the database.
+        type: int
+        default: 1
+      journal_mode:
+        description: Journal mode of SQLite's files.
+        type: str
+        choices: [delete, wal]
+        default: delete
   artifacts:
     description: Where artifacts are kept.
     type: dict
@@ -246,6 +288,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     artifact_root,
+    database_rules,
     installation,
     listeners,
     mountinfo,
@@ -316,9 +359,24 @@ def argument_spec() -> dict[str, Any]:
         "mount_point": text,
         "clients": names,
     }
+    database = {
+        "parts": {"type": "dict", "default": {}},
+        "has_password": {"type": "bool", "default": False, "no_log": False},
+        # The password itself stays on the controller.
+        "password_is_text": {"type": "bool", "default": True, "no_log": False},
+        "uri_given": {"type": "bool", "default": False},
+        "pool_size": {"type": "int", "default": 5},
+        "pool_overflow": {"type": "int", "default": 10},
+        "pool_recycle": {"type": "int", "default": 3600},
+        "servers": {"type": "int", "default": 1},
+        "journal_mode": {"type": "str", "choices": ["delete", "wal"], "default": "delete"},
+    }
     return {
-        name: {"type": "dict", "required": True, "options": spec}
-        for name, spec in (("install", install), ("service", service), ("artifacts", artifacts))
+        **{
+            name: {"type": "dict", "required": True, "options": spec}
+            for name, spec in (("install", install), ("service", service), ("artifacts", artifacts))
+        },
+        "database": {"type": "dict", "default": {}, "options": database},
     }
 
 
@@ -327,6 +385,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     install = installation.Install("mlflow_server", **options("install", module))
     service = server_rules.Service(**options("service", module))
+    database = database_rules.Settings(**options("database", module))
     root = artifact_root.Root(**options("artifacts", module))
     mounts = mountinfo.read()
     near = artifact_root.components(root.path, mounts)
@@ -342,7 +401,7 @@ def main() -> None:
         service_uid=uid_of(service.user),
         wheelhouse_exists=os.path.isabs(install.wheelhouse) and os.path.isdir(install.wheelhouse),
     )
-    problems = server_rules.judge(server_rules.Case(install, service, root, evidence))
+    problems = server_rules.judge(server_rules.Case(install, service, database, root, evidence))
     if problems:
         module.fail_json(msg=render(problems), problems=[asdict(problem) for problem in problems])
     module.exit_json(changed=False, python_version=str(python), packages_missing=not python.complete)

@@ -21,6 +21,7 @@ COLLECTION_VARIABLES = frozenset(
         "mlflow_artifact_access",
         "mlflow_artifact_root",
         "mlflow_ca_bundle",
+        "mlflow_database",
         "mlflow_nfs_share",
         "mlflow_service_gid",
         "mlflow_service_group",
