@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the selfhosted.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put the collections that only our tests need beside ours.
+"""Put the collections that ours and its tests need beside it.
 
     python -m tools.fetch_collections
 
@@ -21,8 +21,15 @@ from pathlib import Path
 from tools import stage
 
 LOCK = stage.REPOSITORY / "requirements" / "collections.txt"
-#: Molecule's Docker driver, and what that needs.
-WANTED = ("ansible.posix", "community.docker", "community.library_inventory_filtering_v1")
+#: Molecule's Docker driver with what that needs, and the dependencies in galaxy.yml.
+WANTED = (
+    "ansible.posix",
+    "community.docker",
+    "community.library_inventory_filtering_v1",
+    # What the role mlflow_database depends on.
+    "community.mysql",
+    "community.postgresql",
+)
 
 
 def is_current(collections: Path, wanted: tuple[str, ...], lock: str) -> bool:

@@ -76,8 +76,8 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"\(1044,|permission denied for database|CONNECT privilege",
-        "the user may not use this database",
-        "grant it, or let the role mlflow_database do so",
+        "the server runs and has no such database, or none that this user may use",
+        "create or grant it, which the role mlflow_database does, or correct its name",
     ),
     (
         r"no encryption|SSL off|\(3159,|require_secure_transport|using insecure transport",

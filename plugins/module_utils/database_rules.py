@@ -17,20 +17,20 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import P
 
 PARTS = "mlflow_server_database"
 WAL = "wal"
+NONE, ASCII, UNICODE, NO_TEXT = KINDS = ("none", "ascii", "unicode", "no_text")
 
 
 @dataclass(frozen=True)
 class Settings:
     """How the server is to use its database.
 
-    ``parts`` come without their password, of which ``password_is_text`` says whether it is absent or a text;
+    ``parts`` come without their password, of which ``secret`` tells the kind: NONE, ASCII, UNICODE or NO_TEXT;
     ``uri_given`` says that an address besides the one made of the parts is there, too.  ``pool_recycle`` is in
     seconds, -1 for never.
     """
 
     parts: Mapping[str, Any] = field(default_factory=dict)
-    has_password: bool = False
-    password_is_text: bool = True
+    secret: str = NONE
     uri_given: bool = False
     pool_size: int = 5
     pool_overflow: int = 10
@@ -40,7 +40,7 @@ class Settings:
 
 
 def _parts(settings: Settings, user: str) -> Iterator[Problem]:
-    if not settings.parts and not settings.has_password:
+    if not settings.parts and settings.secret == NONE:
         return
     if settings.uri_given:
         yield Problem(
@@ -48,7 +48,7 @@ def _parts(settings: Settings, user: str) -> Iterator[Problem]:
             "the server has one database",
             f"leave one out; {PARTS} comes from mlflow_database, and {PARTS}: {{}} takes it back for a host",
         )
-    if not settings.password_is_text:
+    if settings.secret == NO_TEXT:
         yield Problem(
             f"{PARTS}.password is not a text",
             "YAML reads digits without quotes as a number, and may change them",
@@ -60,7 +60,13 @@ def _parts(settings: Settings, user: str) -> Iterator[Problem]:
         yield Problem(f"{PARTS}: {error}", "the address could not be made", "write the parts that the README lists")
         return
     yield from database_parts.problems(PARTS, parts)
-    if not parts.host and not settings.has_password and parts.user != user:
+    if parts.engine == "mysql" and settings.secret == UNICODE:
+        yield Problem(
+            f"{PARTS}.password has other characters than those of ASCII, and the engine is mysql",
+            "PyMySQL sends a password as Latin-1, and the database has kept it as UTF-8",
+            "use letters, digits and the signs of ASCII; a longer password is as good",
+        )
+    if not parts.host and settings.secret == NONE and parts.user != user:
         yield Problem(
             f"{PARTS} has neither host nor password, its user is {parts.user!r} and the service's account is {user!r}",
             "by the socket and without a password a database lets in only the user of the account's own name",

@@ -157,14 +157,11 @@ options:
         description: The parts of its address, without the password.
         type: dict
         default: {}
-      has_password:
-        description: Whether there is a password.
-        type: bool
-        default: false
-      password_is_text:
-        description: Whether it is a text, or absent.
-        type: bool
-        default: true
+      secret:
+        description: What kind of password there is; the password itself stays on the controller.
+        type: str
+        choices: [none, ascii, unicode, no_text]
+        default: none
       uri_given:
         description: Whether an address other than the one of the parts is given, too.
         type: bool
@@ -361,9 +358,7 @@ def argument_spec() -> dict[str, Any]:
     }
     database = {
         "parts": {"type": "dict", "default": {}},
-        "has_password": {"type": "bool", "default": False, "no_log": False},
-        # The password itself stays on the controller.
-        "password_is_text": {"type": "bool", "default": True, "no_log": False},
+        "secret": {"type": "str", "choices": list(database_rules.KINDS), "default": "none", "no_log": False},
         "uri_given": {"type": "bool", "default": False},
         "pool_size": {"type": "int", "default": 5},
         "pool_overflow": {"type": "int", "default": 10},

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from lab import requirements
+from lab.base import LabError, Progress
+from tests.integration import servers
+from tests.integration.servers import Certificates, Server
 from tools import stage
 
 stage.link()
@@ -21,3 +29,68 @@ def free_ports() -> list[int]:
     for one in held:
         one.close()
     return numbers
+
+
+@pytest.fixture(scope="session")
+def public_directory() -> Iterator[Path]:
+    """A directory that the accounts of services can enter, as pytest's own can't be."""
+    with tempfile.TemporaryDirectory(prefix="selfhosted-mlflow-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def databases() -> None:
+    """PostgreSQL and MariaDB are installed, or that can't be done here."""
+    try:
+        requirements.require("databases", Progress("databases"))
+        servers.demand_root()
+    except LabError as error:
+        pytest.skip(f"SKIPPED: {error}")
+
+
+@pytest.fixture(scope="session")
+def certificates(public_directory: Path, databases: None) -> Certificates:
+    return servers.make_certificates(servers.subdirectory(public_directory, "certificates"))
+
+
+@pytest.fixture(scope="session")
+def postgresql(public_directory: Path, certificates: Certificates) -> Iterator[Server]:
+    """Forty connections, seven for `narrow`; by password everybody needs TLS but for the database `plain`."""
+    password = servers.ODD.replace("'", "''")
+    directory = servers.subdirectory(public_directory, "postgresql")
+    with ExitStack() as stack:
+        server = stack.enter_context(servers.postgresql(directory, certificates, {"max_connections": "40"}))
+        for statement in (
+            f"CREATE ROLE mlflow LOGIN PASSWORD '{password}'",
+            "CREATE DATABASE mlflow OWNER mlflow",
+            "CREATE DATABASE plain OWNER mlflow",
+            "CREATE DATABASE foreign_one",
+            f"CREATE ROLE narrow LOGIN CONNECTION LIMIT 7 PASSWORD '{password}'",
+            "CREATE DATABASE narrow OWNER narrow",
+        ):
+            server.execute(statement, "postgres")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(public_directory: Path, certificates: Certificates) -> Iterator[Server]:
+    """Forty connections, seven for `narrow`; `tls_only` needs TLS."""
+    password = servers.ODD.replace("\\", "\\\\").replace("'", "\\'")
+    directory = servers.subdirectory(public_directory, "mariadb")
+    with ExitStack() as stack:
+        server = stack.enter_context(servers.mariadb(directory, certificates, {"max-connections": "40"}))
+        for statement in (
+            "CREATE DATABASE mlflow",
+            "CREATE DATABASE plain",
+            "CREATE DATABASE foreign_one",
+            f"CREATE USER mlflow@'%' IDENTIFIED BY '{password}'",
+            "GRANT ALL ON mlflow.* TO mlflow@'%'",
+            "GRANT ALL ON plain.* TO mlflow@'%'",
+            f"CREATE USER tls_only@'%' IDENTIFIED BY '{password}' REQUIRE SSL",
+            "GRANT ALL ON mlflow.* TO tls_only@'%'",
+            f"CREATE USER narrow@'%' IDENTIFIED BY '{password}' WITH MAX_USER_CONNECTIONS 7",
+            "GRANT ALL ON mlflow.* TO narrow@'%'",
+        ):
+            server.execute(statement, "mysql")
+        yield server

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.database_rules import Settings, problems
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.database_rules import (
+    ASCII,
+    NO_TEXT,
+    UNICODE,
+    Settings,
+    problems,
+)
 
 SQLITE = "sqlite:////var/lib/mlflow/backend/mlflow.db"
 URIS = {"mlflow_server_backend_store_uri": "postgresql+psycopg://…@db/mlflow", "mlflow_server_registry_store_uri": ""}
 
 REFUSED = [
     (Settings({"host": "localhost"}, uri_given=True), "both given", "one database", "leave one out"),
-    (Settings(has_password=True, password_is_text=False), "password is not a text", "number", "quotes"),
+    (Settings(secret=NO_TEXT), "password is not a text", "number", "quotes"),
+    (Settings({"engine": "mysql"}, secret=UNICODE), "other characters", "Latin-1", "letters, digits"),
     (Settings({"hots": "db"}), "it has hots", "could not be made", "README"),
     (Settings({"port": "5432"}), "port is not a number", "could not be made", "README"),
     (Settings({"host": "db"}), "nothing is said of TLS", "readable", "tls_ca"),
@@ -39,8 +46,9 @@ def test_refuses(settings: Settings, found: str, why: str, instead: str) -> None
         (Settings(), SQLITE),
         (Settings(journal_mode="wal"), SQLITE),
         (Settings({"engine": "mysql"}), "mysql+pymysql://"),
-        (Settings({"user": "ml"}, has_password=True), ""),
+        (Settings({"user": "ml"}, secret=ASCII), ""),
         (Settings({"host": "db", "tls": "disable", "user": "ml"}), ""),
+        (Settings({"host": "localhost"}, secret=UNICODE), ""),
         (Settings(pool_recycle=-1), ""),
     ],
 )
