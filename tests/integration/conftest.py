@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lab import databases as servers
 from lab import requirements
 from lab.base import LabError, Progress
-from tests.integration import servers
-from tests.integration.servers import Certificates, Server
+from lab.databases import Certificates, Server
 from tools import stage
 
 stage.link()

@@ -16,7 +16,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     program,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.database_parts import Parts, uri
-from tests.integration.servers import ODD, Certificates, Server, free_port
+from lab.databases import ODD, Certificates, Server, free_port
 
 WRONG = "wr0ng-secret"
 LITTLE = database_probe.Demand(workers=1, pool_size=1, pool_overflow=1, servers=1)

@@ -1,4 +1,7 @@
-"""PostgreSQL and MariaDB as Debian packages them, in clusters that last as long as a test session."""
+# Copyright (c) 2026, the selfhosted.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL and MariaDB as Debian packages them, in clusters that last as long as they are tested or measured."""
 
 from __future__ import annotations
 
