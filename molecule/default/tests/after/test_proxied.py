@@ -34,3 +34,10 @@ def test_new_run_arrives(server: Host, url: str) -> None:
 
 def test_users_cannot_bypass_the_server(server: Host) -> None:
     assert "Permission denied" in server.run(f"runuser -u alice -- ls {ROOT}").stderr
+
+
+def test_database_is_in_wal_mode(server: Host) -> None:
+    """By the file's header (SQLite's "Database File Format", 1.3.3), and by the log beside it."""
+    file = "/var/lib/mlflow/backend/mlflow.db"
+    assert server.check_output(f"od -An -t x1 -j 18 -N 2 {file}").split() == ["02", "02"]
+    assert server.file(f"{file}-wal").user == "mlflow"
