@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import pytest
 
 from lab import databases as servers
 from lab import requirements
-from lab.base import LabError, Progress
+from lab.base import LabError, Places, Progress
 from lab.databases import Certificates, Server
 from tools import stage
 
@@ -43,7 +44,7 @@ def public_directory() -> Iterator[Path]:
 def databases() -> None:
     """PostgreSQL and MariaDB are installed, or that can't be done here."""
     try:
-        requirements.require("databases", Progress("databases"))
+        requirements.require(Places.from_environment(os.environ), "databases", Progress("databases"))
         servers.demand_root()
     except LabError as error:
         pytest.skip(f"SKIPPED: {error}")
