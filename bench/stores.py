@@ -169,7 +169,7 @@ def sqlite(python: Path, effort: Effort, directory: Path) -> list[Measure]:
 
 
 def postgresql(python: Path, effort: Effort, directory: Path) -> list[Measure]:
-    """Compare a pool that has a connection for each client with one that has two."""
+    """Compare a pool that keeps its connections with one that opens most of them when they are wanted."""
     public = databases.subdirectory(directory, "postgresql")
     certificates = databases.make_certificates(databases.subdirectory(directory, "certificates"))
     for path in (certificates.authority, certificates.certificate):
@@ -178,7 +178,7 @@ def postgresql(python: Path, effort: Effort, directory: Path) -> list[Measure]:
         # As durable as the distribution's: its fsync is what a commit waits for.
         server = stack.enter_context(databases.postgresql(public, certificates, {"fsync": "on"}))
         sides = []
-        for name, size, overflow in (("ours", 5, 10), ("narrow", 1, 1)):
+        for name, size, overflow in (("kept", 15, 1), ("opened", 1, 15)):
             server.execute(f"CREATE DATABASE {name}", "postgres")
             settings = {
                 "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg://postgres@/{name}?host={public}&port={server.port}",

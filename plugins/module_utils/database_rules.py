@@ -33,7 +33,7 @@ class Settings:
     secret: str = NONE
     uri_given: bool = False
     pool_size: int = 5
-    pool_overflow: int = 10
+    pool_overflow: int = 40
     pool_recycle: int = 3600
     servers: int = 1
     journal_mode: str = "delete"

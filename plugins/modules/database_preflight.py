@@ -48,7 +48,7 @@ options:
   pool_overflow:
     description: Connections that each may open beyond these.
     type: int
-    default: 10
+    default: 40
   servers:
     description: How many servers of the same settings share the databases.
     type: int
@@ -149,7 +149,7 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "workers": {"type": "int", "default": 1},
             "pool_size": {"type": "int", "default": 5},
-            "pool_overflow": {"type": "int", "default": 10},
+            "pool_overflow": {"type": "int", "default": 40},
             "servers": {"type": "int", "default": 1},
             "timeout": {"type": "float", "default": 60},
         },

@@ -173,7 +173,7 @@ options:
       pool_overflow:
         description: Connections that it may open beyond these.
         type: int
-        default: 10
+        default: 40
       pool_recycle:
         description: Age in seconds at which a connection is replaced, V(-1) for never.
         type: int
@@ -361,7 +361,7 @@ def argument_spec() -> dict[str, Any]:
         "secret": {"type": "str", "choices": list(database_rules.KINDS), "default": "none", "no_log": False},
         "uri_given": {"type": "bool", "default": False},
         "pool_size": {"type": "int", "default": 5},
-        "pool_overflow": {"type": "int", "default": 10},
+        "pool_overflow": {"type": "int", "default": 40},
         "pool_recycle": {"type": "int", "default": 3600},
         "servers": {"type": "int", "default": 1},
         "journal_mode": {"type": "str", "choices": ["delete", "wal"], "default": "delete"},

@@ -147,6 +147,7 @@ def test_module(parts: Parts) -> None:
 
     def run(address: str, *options: str, workers: int = 1) -> subprocess.CompletedProcess[str]:
         given = {"python": sys.executable, "user": "root", "stores": [address, address], "workers": workers}
+        given["pool_overflow"] = 10
         arguments = ["localhost", "--connection=local", "-m", "selfhosted.mlflow.database_preflight"]
         python = ["-e", json.dumps({"ansible_python_interpreter": sys.executable})]
         command = ["ansible", *arguments, *python, "-a", json.dumps(given), "-vvv", *options]

@@ -122,8 +122,8 @@ def test_a_wrong_password_is_told(run_site: SITE, host: Callable[[str], Host]) -
 
 
 def test_too_many_connections_are_told(run_site: SITE, host: Callable[[str], Host]) -> None:
-    text = "lets in 57 connections by max_connections (3 of 60 are kept for administrators), and MLflow may open 90"
-    refused(run_site, host, text, mlflow_server_pool_overflow=40)
+    text = "lets in 117 connections by max_connections (3 of 120 are kept for administrators), and MLflow may open 130"
+    refused(run_site, host, text, mlflow_server_pool_overflow=60)
 
 
 def test_a_database_that_is_down_is_told(run_site: SITE, host: Callable[[str], Host]) -> None:
