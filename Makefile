@@ -91,6 +91,7 @@ ruff: venv
 
 mypy: venv
 	mypy $(COLLECTION)/plugins tools molecule tests $(wildcard bench)
+	mypy roles/mlflow_server/files/mlflow-database
 
 antsibull-changelog: venv
 	antsibull-changelog lint
