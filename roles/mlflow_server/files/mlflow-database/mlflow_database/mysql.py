@@ -106,6 +106,8 @@ class Mysql(Server):
         text = "[client]\n" + "".join(
             _option(_OPTIONS[name], arguments[name]) for name in _OPTIONS if name in arguments
         )
+        # The programs take localhost for the socket, unlike the server's driver.
+        text += "" if "unix_socket" in arguments else "protocol = tcp\n"
         text += "".join(_option(_SSL_OPTIONS[name], ssl[name]) for name in _SSL_OPTIONS if name in ssl)
         if "ca" in ssl and ssl.get("check_hostname", True):
             text += "ssl-verify-server-cert\n"

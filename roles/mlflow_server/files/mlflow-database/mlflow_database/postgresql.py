@@ -116,7 +116,8 @@ class Postgresql(Server):
         return {} if "connect_timeout" in self.url.query else {"connect_timeout": CONNECT_TIMEOUT}
 
     def is_denied(self, error: DBAPIError) -> bool:
-        return getattr(error.orig, "sqlstate", None) == _DENIED
+        # By psycopg's name, or by psycopg2's.
+        return _DENIED in (getattr(error.orig, "sqlstate", None), getattr(error.orig, "pgcode", None))
 
     def create_scratch(self, name: str) -> str:
         return f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
