@@ -53,6 +53,11 @@ class Layout:
         return f"{self.root}/tools"
 
     @property
+    def journal(self) -> str:
+        """The file in which an upgrade under way names the releases that it needs (see upgrade_journal)."""
+        return f"{self.root}/upgrade.json"
+
+    @property
     def lock(self) -> str:
         """The file that one installing run holds locked."""
         return f"{self.root}/.lock"
@@ -64,11 +69,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class State:
-    """What is on disk: ``complete`` lists releases by last use, the oldest first."""
+    """What is on disk: ``complete`` lists releases by last use, the oldest first.
+
+    ``needed`` are those that an unfinished upgrade goes from and to.
+    """
 
     current: Optional[str]
     complete: tuple[str, ...]
     unfinished: tuple[str, ...]
+    needed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,14 +115,23 @@ def scan(layout: Layout) -> State:
         current = None
     complete = sorted((time, name) for name, time in used.items() if time is not None)
     unfinished = tuple(name for name, time in used.items() if time is None)
-    return State(current, tuple(name for time, name in complete), unfinished)
+    return State(current, tuple(name for time, name in complete), unfinished, _needed(layout))
 
 
-def plan(state: State, release: str, keep: int, in_use: Iterable[str] = ()) -> Plan:
-    """Return how to get from ``state`` to ``release`` being current.
+def _needed(layout: Layout) -> tuple[str, ...]:
+    try:
+        journal = json.loads(_read(layout.journal) or b"{}")
+    except ValueError:
+        return ()
+    return tuple(map(str, journal.get("needs", ()))) if isinstance(journal, dict) else ()
+
+
+def plan(state: State, release: str, keep: int, in_use: Iterable[str] = (), activate: bool = True) -> Plan:
+    """Return how to get from ``state`` to ``release`` being current, or only being there without ``activate``.
 
     ``keep`` complete releases besides it stay, the last used ones; those a process
-    runs from stay whatever ``keep`` says.  Directories that an interrupted install left
+    runs from, or an unfinished upgrade needs, stay whatever ``keep`` says, and so does the
+    current one that is not switched away from.  Directories that an interrupted install left
     behind go; one of the wanted release is replaced by building it.
     """
     old = [name for name in state.complete if name not in (release, state.current)]
@@ -121,11 +139,11 @@ def plan(state: State, release: str, keep: int, in_use: Iterable[str] = ()) -> P
         old.append(str(state.current))
     surplus = old[: max(len(old) - keep, 0)]
     leftover = [name for name in state.unfinished if name not in (release, state.current)]
-    busy = set(in_use)
+    busy = {*in_use, *state.needed, *(() if activate else (state.current,))}
     return Plan(
         release=release,
         build=release not in state.complete,
-        switch=state.current != release,
+        switch=activate and state.current != release,
         remove=tuple(name for name in (*surplus, *leftover) if name not in busy),
     )
 

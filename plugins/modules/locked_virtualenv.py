@@ -88,10 +88,16 @@ options:
     type: str
     choices: [all, imported]
     default: all
+  activate:
+    description:
+      - Whether to switch C(ROOT/current) to the release. With V(false) it is only built beside the one in use,
+        for M(selfhosted.mlflow.server_upgrade) to switch to.
+    type: bool
+    default: true
   keep_releases:
     description:
       - How many old releases to keep besides the current one, the last used ones.
-      - A release that a process still runs from is kept as well.
+      - A release that a process still runs from, or that an unfinished upgrade needs, is kept as well.
     type: int
     default: 2
 extends_documentation_fragment:
@@ -135,12 +141,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 release:
-  description: Name of the current release.
+  description: Name of the release; the current one unless O(activate=false).
   returned: success
   type: str
   sample: mlflow-3.17.2-0123456789ab
 path:
-  description: Directory of the current release.
+  description: Directory of the release.
   returned: success
   type: str
   sample: /opt/mlflow/venvs/mlflow-3.17.2-0123456789ab
@@ -292,12 +298,14 @@ def write(path: str, text: str) -> None:
         stream.write(text)
 
 
-def make_plan(layout: releases.Layout, release: str, keep: int) -> tuple[releases.State, releases.Plan]:
+def make_plan(
+    layout: releases.Layout, release: str, keep: int, activate: bool
+) -> tuple[releases.State, releases.Plan]:
     """Return what is on the host and what to do about it."""
     state = releases.scan(layout)
-    plan = releases.plan(state, release, keep)
+    plan = releases.plan(state, release, keep, activate=activate)
     if plan.remove:
-        plan = releases.plan(state, release, keep, releases.running_from(layout))
+        plan = releases.plan(state, release, keep, releases.running_from(layout), activate)
     return state, plan
 
 
@@ -318,6 +326,7 @@ def main() -> None:
             "index_url": {"type": "str", "no_log": True},
             "imports": {"type": "list", "elements": "str", "default": []},
             "bytecode": {"type": "str", "choices": ["all", "imported"], "default": "all"},
+            "activate": {"type": "bool", "default": True},
             "keep_releases": {"type": "int", "default": 2},
         },
         required_if=[("installer", "uv", ("uv_requirements", "uv_executable"), True)],
@@ -335,7 +344,7 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=str(error))
     layout = releases.Layout(params["root"].rstrip("/"))
-    state, plan = make_plan(layout, recipe.release, params["keep_releases"])
+    state, plan = make_plan(layout, recipe.release, params["keep_releases"], params["activate"])
     if plan.changed and not module.check_mode:
         # The service's own account must be able to read what root installs.
         os.umask(0o022)
@@ -352,7 +361,7 @@ def main() -> None:
                     ),
                 )
             installer.lock()
-            state, plan = make_plan(layout, recipe.release, params["keep_releases"])
+            state, plan = make_plan(layout, recipe.release, params["keep_releases"], params["activate"])
             installer.carry_out(plan)
         except OSError as error:
             module.fail_json(msg=f"{layout.current} is unchanged: {error}" if plan.switch else str(error))
@@ -366,7 +375,7 @@ def main() -> None:
         removed=list(plan.remove),
         diff={
             "before": releases.describe(state.current, (*state.complete, *state.unfinished)),
-            "after": releases.describe(plan.release, sorted(after)),
+            "after": releases.describe(plan.release if plan.switch else state.current, sorted(after)),
             "before_header": layout.root,
             "after_header": layout.root,
         },

@@ -66,6 +66,22 @@ def test_what_runs_is_not_removed() -> None:
     assert releases.plan(state, "c", 0, {"a", "u"}).remove == ("b",)
 
 
+def test_built_beside_the_current_one_which_stays() -> None:
+    plan = releases.plan(State("o", ("x", "o"), ()), "n", 0, activate=False)
+    assert (plan.build, plan.switch, plan.remove) == (True, False, ("x",))
+
+
+def test_what_an_unfinished_upgrade_needs_is_not_removed(layout: Layout) -> None:
+    for number, name in enumerate(("a", "from", "to")):
+        make(layout, name, number)
+    releases.activate(layout, "to")
+    Path(layout.journal).write_text('{"needs": ["from", "to"]}')
+    assert releases.plan(releases.scan(layout), "to", 0).remove == ("a",)
+    for damaged in ("", "[]", '{"needs": ['):
+        Path(layout.journal).write_text(damaged)
+        assert releases.plan(releases.scan(layout), "to", 0).remove == ("a", "from")
+
+
 def test_a_release_is_complete_when_it_is_finished(layout: Layout) -> None:
     make(layout, "a")
     releases.finish(layout, "a", {"installer": "uv"})
