@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import subprocess
@@ -22,6 +23,7 @@ class FakeMlflow(BaseHTTPRequestHandler):
     """Lets one Host in, and has the API below a prefix."""
 
     asked: ClassVar[list[str]] = []
+    there: ClassVar[set[str]] = {"7", "abc"}
     status = 200
     missing = ""
 
@@ -33,6 +35,16 @@ class FakeMlflow(BaseHTTPRequestHandler):
         self.send_response(403 if self.headers["Host"] != "mlflow.example.org:5000" else status)
         self.end_headers()
         self.wfile.write(b"an answer")
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.headers['Host']} {self.path}")
+        _path, _mark, query = self.path.partition("?")
+        name, _equals, wanted = query.partition("=")
+        there = wanted in self.there
+        info = {"experiment_id": wanted} if name == "experiment_id" else {"info": {"run_id": wanted}}
+        self.send_response(200 if there else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps({name.removesuffix("_id"): info} if there else {}).encode())
 
     def log_message(self, *args: object, **named: object) -> None:
         pass
@@ -82,6 +94,28 @@ def test_statuses(server: HTTPServer, status: int, code: int) -> None:
     ran = probe(server.server_port, "--host-header", "mlflow.example.org:5000")
     assert ran.returncode == code
     assert code == 0 or f"status {status}: an answer" in ran.stderr
+
+
+NAMED = ("--host-header", "mlflow.example.org:5000")
+
+
+def test_what_was_there_before_is_asked_for(server: HTTPServer) -> None:
+    ran = probe(server.server_port, *NAMED, "--experiment", "7", "--run", "abc")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "has experiment 7" in ran.stdout
+    assert "has run abc" in ran.stdout
+
+
+@pytest.mark.parametrize("gone", [("--experiment", "8"), ("--run", "def"), ("--experiment", "7", "--run", "def")])
+def test_what_is_gone_is_told(server: HTTPServer, gone: tuple[str, ...]) -> None:
+    ran = probe(server.server_port, *NAMED, *gone)
+    assert ran.returncode == 1
+    assert f"{gone[-2][2:]} {gone[-1]}: status 404" in ran.stderr
+
+
+def test_with_authentication_nothing_can_be_asked_for(server: HTTPServer) -> None:
+    FakeMlflow.status = 401
+    assert probe(server.server_port, *NAMED, "--run", "def").returncode == 0
 
 
 def test_nobody_listens() -> None:
