@@ -22,7 +22,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
 
 .PHONY: help venv demo demo-down demo-ssh image test lint yamllint ruff mypy antsibull-changelog ansible-lint \
-    unit sanity ansible-test antsibull-docs importer newest molecule bench build changelog locks
+    unit sanity ansible-test antsibull-docs importer newest molecule bench bench-upgrade build changelog locks
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -122,6 +122,9 @@ molecule: venv ## Molecule scenarios, all of them or SCENARIO="default nfs"
 
 bench: venv ## Measure against plain alternatives; results go to bench/
 	PYTHONPATH=.:molecule $(VENV)/bin/python -m bench
+
+bench-upgrade: venv | $(COLLECTION) ## Measure how long a server is away while it is upgraded, on this machine
+	PYTHONPATH=.:molecule:$(ANSIBLE_COLLECTIONS_PATH) $(VENV)/bin/python -m bench.upgrade
 
 # --- releases ----------------------------------------------------------------
 

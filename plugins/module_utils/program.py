@@ -40,6 +40,14 @@ class User:
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How a program is to run: its ``umask``, and the open files that it inherits besides its standard ones."""
+
+    umask: int = 0o022
+    keep_open: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Ended:
     """What a program said until it ended with ``code``; the last 20000 bytes of each."""
 
@@ -127,12 +135,18 @@ def run(
     environment: Mapping[str, str],
     seconds: float,
     who: Optional[User] = None,
-    umask: int = 0o022,
+    manner: Optional[Manner] = None,
 ) -> Ended:
     """Run ``command`` with ``text`` on its standard input, in the root directory and a session of its own.
 
     ``environment`` is all that it gets.  Raises OSError when it can't be started, such as PermissionError when
     only root could act as ``who``, and TooSlowError after ``seconds``.
     """
-    settings = {"env": dict(environment), "umask": umask, **_identity(who)}
+    manner = manner or Manner()
+    settings = {
+        "env": dict(environment),
+        "umask": manner.umask,
+        "pass_fds": manner.keep_open,
+        **_identity(who),
+    }
     return asyncio.run(_run(command, text, seconds, settings))

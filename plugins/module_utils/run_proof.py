@@ -82,7 +82,7 @@ def _log(check: Check, who: program.User, experiment: str) -> tuple[Logged, str]
     # -I: neither the directory nor variables of somebody else change what is run.
     command = [check.python, "-I", "-", json.dumps(wanted)]
     try:
-        ended = program.run(command, text, environment(check, who), check.timeout, who, check.umask)
+        ended = program.run(command, text, environment(check, who), check.timeout, who, program.Manner(check.umask))
     except program.TooSlowError as error:
         return logged_run.parse(error.out), f"it was {error}: timed out"
     except OSError as error:

@@ -134,7 +134,9 @@ def _forget(server: Server, experiments: Mapping[str, str]) -> tuple[dict[str, s
         return {}, f"{server.environment_file} can't be read: {error.strerror}"
     command = [server.python, "-I", "-", json.dumps({"experiments": dict(experiments)})]
     try:
-        ended = program.run(command, program.source(forget_runs_program), given, server.timeout, who, umask=0o007)
+        ended = program.run(
+            command, program.source(forget_runs_program), given, server.timeout, who, program.Manner(0o007)
+        )
     except program.TooSlowError as error:
         return _parse(error.out), str(error)
     except OSError as error:

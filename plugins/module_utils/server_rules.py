@@ -27,6 +27,7 @@ UNIT = "mlflow.service"
 _FIRST_FREE_PORT = 1024
 _LAST_PORT = 65535
 _SHORTEST_START = 30
+_SHORTEST_MIGRATION = 60
 #: Measured resident memory in MiB: the first worker, each further one, the job runners.
 _FIRST_WORKER, _NEXT_WORKER, _JOBS = 480, 280, 1800
 _MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[KMGT]?)")
@@ -67,6 +68,7 @@ class Service:
     config_directory: str = "/etc/mlflow"
     state_directory: str = "/var/lib/mlflow"
     cache_directory: str = "/var/cache/mlflow"
+    backup_directory: str = "/var/backups/mlflow"
     backend_store_uri: str = "sqlite:////var/lib/mlflow/backend/mlflow.db"
     registry_store_uri: str = ""
     bind_address: str = "0.0.0.0"
@@ -81,6 +83,7 @@ class Service:
     multiline_names: tuple[str, ...] = ()
     start_timeout: int = 180
     stop_timeout: int = 30
+    migration_timeout: int = 3600
 
     @property
     def directories(self) -> dict[str, str]:
@@ -90,6 +93,7 @@ class Service:
             "mlflow_server_config_directory": self.config_directory,
             "mlflow_server_state_directory": self.state_directory,
             "mlflow_server_cache_directory": self.cache_directory,
+            "mlflow_server_backup_directory": self.backup_directory,
         }
 
 
@@ -269,6 +273,12 @@ def _resources(case: Case) -> Iterator[Problem]:
             f"mlflow_server_start_timeout is {service.start_timeout}, mlflow_server_stop_timeout {service.stop_timeout}",
             "a start takes 6 to 20 seconds, and longer when it updates the database; it must not be cut short",
             f"allow {_SHORTEST_START} seconds or more for a start, and 1 or more for a stop",
+        )
+    if service.migration_timeout < _SHORTEST_MIGRATION:
+        yield Problem(
+            f"mlflow_server_migration_timeout is {service.migration_timeout}",
+            "an upgrade that is not done by then is taken back",
+            f"write {_SHORTEST_MIGRATION} seconds or more; an hour is the default",
         )
 
 

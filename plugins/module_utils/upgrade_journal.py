@@ -21,7 +21,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Optional
+from typing import Optional
 
 FORWARD = ("stop", "dump", "migrate", "switch", "start", "verify")
 BACK = ("back_stop", "back_keep", "back_restore", "back_switch", "back_start", "back_verify")

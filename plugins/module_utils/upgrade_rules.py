@@ -64,7 +64,8 @@ class Space:
 
 def schema(scripts: Iterable[str]) -> Schema:
     """Read the texts of Alembic's scripts.  Raises ValueError for several heads, which no release has shipped."""
-    known, left = set(), set()
+    known: set[str] = set()
+    left: set[Any] = set()
     for text in scripts:
         assigned = dict(_literals(ast.parse(text)))
         if assigned.get("revision"):
@@ -118,6 +119,14 @@ def behind(found: Iterable[Store], wanted: Mapping[str, Schema]) -> list[Store]:
     ]
 
 
+def fits(found: Iterable[Store], known: Mapping[str, Schema]) -> bool:
+    """Return whether a release knows the schemas, so that it could run with them or migrate them."""
+    return all(
+        store.revision is None or not known[store.name].head or store.revision in known[store.name].known
+        for store in found
+    )
+
+
 def version(release: str) -> str:
     """Return the version in a release directory's name, such as 3.17.2 in mlflow-3.17.2-0123456789ab."""
     match = re.fullmatch(r"[A-Za-z]+-(?P<version>.+)-[0-9a-f]{12}", release)
@@ -134,7 +143,7 @@ def revision_problems(
     """Yield the schemas that ``target`` doesn't know; ``source`` and ``target`` are releases."""
     older = _numbers(version(target)) < _numbers(version(source))
     for store in found:
-        if store.revision is None or not wanted[store.name].head or store.revision in wanted[store.name].known:
+        if fits((store,), wanted):
             continue
         unknown = f"the {store.name} database's schema is at revision {store.revision}, which MLflow "
         if older:

@@ -298,9 +298,7 @@ def write(path: str, text: str) -> None:
         stream.write(text)
 
 
-def make_plan(
-    layout: releases.Layout, release: str, keep: int, activate: bool
-) -> tuple[releases.State, releases.Plan]:
+def make_plan(layout: releases.Layout, release: str, keep: int, activate: bool) -> tuple[releases.State, releases.Plan]:
     """Return what is on the host and what to do about it."""
     state = releases.scan(layout)
     plan = releases.plan(state, release, keep, activate=activate)

@@ -88,6 +88,10 @@ options:
         description: Directory of what the service can lose.
         type: str
         required: true
+      backup_directory:
+        description: Directory of the dumps that upgrades make.
+        type: str
+        required: true
       backend_store_uri:
         description: Address of the database, without its password.
         type: str
@@ -146,6 +150,10 @@ options:
         required: true
       stop_timeout:
         description: Seconds that a stop may take.
+        type: int
+        required: true
+      migration_timeout:
+        description: Seconds that a migration of the database may take.
         type: int
         required: true
   database:
@@ -236,6 +244,7 @@ EXAMPLES = r"""
       config_directory: /etc/mlflow
       state_directory: /var/lib/mlflow
       cache_directory: /var/cache/mlflow
+      backup_directory: /var/backups/mlflow
       backend_store_uri: sqlite:////var/lib/mlflow/backend/mlflow.db
       bind_address: 0.0.0.0
       port: 5000
@@ -244,6 +253,7 @@ EXAMPLES = r"""
       memory_max: 2G
       start_timeout: 180
       stop_timeout: 30
+      migration_timeout: 3600
     artifacts:
       path: /srv/mlflow/artifacts
       access: proxied
@@ -335,6 +345,7 @@ def argument_spec() -> dict[str, Any]:
         "config_directory": needed,
         "state_directory": needed,
         "cache_directory": needed,
+        "backup_directory": needed,
         "backend_store_uri": needed,
         "registry_store_uri": text,
         "bind_address": needed,
@@ -349,6 +360,7 @@ def argument_spec() -> dict[str, Any]:
         "multiline_names": names,
         "start_timeout": number,
         "stop_timeout": number,
+        "migration_timeout": number,
     }
     artifacts = {
         "path": needed,

@@ -20,6 +20,7 @@ COLLECTION_VARIABLES = frozenset(
     (
         "mlflow_artifact_access",
         "mlflow_artifact_root",
+        "mlflow_backup_directory",
         "mlflow_ca_bundle",
         "mlflow_database",
         "mlflow_nfs_share",

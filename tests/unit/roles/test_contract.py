@@ -9,9 +9,10 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.selfhosted.mlflow.plugins.plugin_utils.inputs import COLLECTION_VARIABLES
-from tests.unit.roles.role_files import IMPORTS, Role, all_roles, names_read
+from tests.unit.roles.role_files import IMPORTS, ROLES, Role, all_roles, flatten, names_read
 
 ROOMS = (
     "README.md",
@@ -47,6 +48,16 @@ def role(request: pytest.FixtureRequest) -> Role:
 
 def is_template(value: Any) -> bool:
     return isinstance(value, str) and "{{" in value
+
+
+def entry_points(role: Role) -> set[str]:
+    """Return the files of tasks that playbooks include."""
+    plays = [play for path in (ROLES.parent / "playbooks").glob("*.yml") for play in yaml.safe_load(path.read_text())]
+    included = [
+        task.get("ansible.builtin.include_role", {}) for play in plays for task in flatten(play.get("tasks", []))
+    ]
+    named = [found for found in included if found.get("name") == f"selfhosted.mlflow.{role.name}"]
+    return {f"{found['tasks_from']}.yml" for found in named if "tasks_from" in found}
 
 
 def description(option: dict[str, Any]) -> str:
@@ -163,8 +174,9 @@ def test_main_is_a_table_of_contents(role: Role) -> None:
 
 
 def test_every_file_of_tasks_is_used(role: Role) -> None:
+    """By another one, or by a playbook."""
     there = {str(file.relative_to(role.path / "tasks")) for file in role.files("tasks")}
-    assert there - {"main.yml"} == role.imported_files
+    assert there - {"main.yml"} == role.imported_files | entry_points(role)
 
 
 def test_preflight_begins_with_the_unknown_inputs(role: Role) -> None:

@@ -71,9 +71,21 @@ def test_acts_as_someone_else() -> None:
     who = program.User("ann", 850, 851, (851, 852), "/home/ann")
     text = "import os; print(os.getuid(), os.geteuid(), os.getgid(), os.getgroups(), oct(os.umask(0)))"
 
-    ended = program.run(["/usr/bin/python3", "-I", "-"], text, BARE, 20, who, umask=0o007)
+    ended = program.run(["/usr/bin/python3", "-I", "-"], text, BARE, 20, who, program.Manner(umask=0o007))
 
     assert ended.out == "850 850 851 [851, 852] 0o7\n", ended.err
+
+
+def test_hands_on_the_open_files_it_is_told_to() -> None:
+    reading, writing = os.pipe()
+    text = f"import os; os.write({writing}, b'said')"
+    assert program.run([sys.executable, "-I", "-"], text, BARE, 20).code == 1
+    assert (
+        program.run([sys.executable, "-I", "-"], text, BARE, 20, None, program.Manner(keep_open=(writing,))).code == 0
+    )
+    assert os.read(reading, 4) == b"said"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_users_are_looked_up() -> None:

@@ -135,6 +135,9 @@ REFUSED = [
     (case(config_directory="/etc/ml flow"), "config_directory", "unit files", "letters"),
     (case(install_root="/var/lib/mlflow/app"), "install_root", "another owner", "a directory of its own"),
     (case(cache_directory="/var/lib/mlflow"), "cache_directory (/var/lib/mlflow)", "another owner", "of its own"),
+    (case(backup_directory="backups"), "backup_directory is 'backups'", "not absolute", "/srv/mlflow"),
+    (case(backup_directory="/var/lib/mlflow/x"), "backup_directory", "another owner", "a directory of its own"),
+    (case(migration_timeout=5), "migration_timeout is 5", "taken back", "60 seconds or more"),
     # Who is answered
     (case(bind_address="mlflow.example.org"), "bind_address", "one address", "127.0.0.1"),
     (case(bind_address="127.0.0.1:5000"), "bind_address", "one address", "without port"),
