@@ -224,9 +224,11 @@ class Site:
             time.sleep(0.02)
 
     def on_stop(self, command: str) -> None:
-        """Have something else happen as soon as the server has been stopped."""
-        shim = self.root / "bin/systemctl"
-        shim.write_text(shim.read_text().replace("exec ", f'[ "$1" = stop ] && {command}\nexec ', 1))
+        """Have something else happen when the server is stopped for the first time, and only then."""
+        shim, armed = self.root / "bin/systemctl", self.root / "armed"
+        armed.touch()
+        once = f'[ "$1" = stop ] && rm {armed} 2>/dev/null && {command}\n'
+        shim.write_text(shim.read_text().replace("exec ", f"{once}exec ", 1))
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call the server's API as a client does."""

@@ -246,14 +246,16 @@ def test_a_database_that_is_away_is_told(make_site: MakeSite) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="SKIPPED: only root can mount a small file system")
 @pytest.mark.parametrize("full_at", ["before", "dump"])
-def test_a_full_disk_loses_nothing(make_site: MakeSite, small_disk: SmallDisk, full_at: str) -> None:
+def test_a_full_disk_loses_nothing(small_disk: SmallDisk, make_site: MakeSite, full_at: str) -> None:
     site = make_site("3.1.4")
     before = site.counts()
     if full_at == "before":
         small_disk.fill(leave=1)
     else:
         # Between the look and the dump something else takes the space.
-        site.on_stop(f"dd if=/dev/zero of={small_disk.path}/other bs=1M status=none")
+        # Bounded, and only on the small disk: were that not mounted, this machine's would be filled.
+        other = f"{small_disk.path}/other"
+        site.on_stop(f"mountpoint -q {small_disk.path} && dd if=/dev/zero of={other} bs=1M count=200 status=none")
 
     failed = site.upgrade(backups=str(small_disk.path / "upgrades"))
 
