@@ -1,4 +1,4 @@
-"""A real Nomad agent with TLS, client certificates, ACLs and a namespace, where a `nomad` is on PATH.
+"""What a real Nomad agent says of keys and rights, and a job's way through it, where a `nomad` is on PATH.
 
 The driver is raw_exec, which needs neither containers nor cgroups; the role refuses it.
 """
@@ -6,77 +6,18 @@ The driver is raw_exec, which needs neither containers nor cgroups; the role ref
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import nomad_job, nomad_rights
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import Access, NomadApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_api import NomadApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_errors import NomadError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.nomad_result import Result, Wish
+from tests.integration.nomad.agent import Agent
 
-NOMAD = shutil.which("nomad") or ""
-pytestmark = [
-    pytest.mark.skipif(not NOMAD, reason="there is no 'nomad' on PATH, and a real agent is what this is about"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="a Nomad client wants root"),
-]
-
-OPERATOR = "2b778dd9-f5f1-6f29-b4b4-9a5fa948757a"
 STRANGER = "1b778dd9-f5f1-6f29-b4b4-9a5fa948757a"
-SERVER_NAME = "server.global.nomad"
-START_SECONDS = 90
-AGENT = """
-data_dir  = "{directory}/data"
-bind_addr = "127.0.0.1"
-ports {{
-  http = {http}
-  rpc  = {rpc}
-  serf = {serf}
-}}
-advertise {{
-  http = "127.0.0.1"
-  rpc  = "127.0.0.1"
-  serf = "127.0.0.1"
-}}
-server {{
-  enabled          = true
-  bootstrap_expect = 1
-}}
-client {{
-  enabled           = true
-  cpu_total_compute = 4000
-  # Clouds that aren't there are asked for a long time.
-  options = {{
-    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
-  }}
-  host_volume "mlflow-artifacts" {{
-    path = "{directory}/artifacts"
-  }}
-}}
-acl {{
-  enabled = true
-}}
-tls {{
-  http                = true
-  rpc                 = true
-  ca_file             = "{directory}/nomad-agent-ca.pem"
-  cert_file           = "{directory}/global-server-nomad.pem"
-  key_file            = "{directory}/global-server-nomad-key.pem"
-  verify_https_client = true
-}}
-plugin "raw_exec" {{
-  config {{
-    enabled = true
-  }}
-}}
-"""
 JOB = """
 job "mlflow" {{
   namespace = "ml"
@@ -124,84 +65,11 @@ NODE = 'agent { policy = "read" } node { policy = "read" }'
 ALL = (JOBS % '"submit-job", "read-job", "read-logs"', VARIABLE % '"read", "write"', VOLUME, NODE)
 
 
-@dataclass(frozen=True)
-class Agent:
-    """A running agent, its operator's access, and where its certificates are."""
-
-    access: Access
-    directory: Path
-
-    @property
-    def api(self) -> NomadApi:
-        return NomadApi(self.access)
-
-    def token(self, *rules: str) -> str:
-        """Return the secret id of a token with these rules only."""
-        name = f"policy-{abs(hash(rules))}"
-        written = "\n".join(rules).replace("{ ", "{\n").replace(" }", "\n}").replace("} ", "}\n")
-        self.api.put(f"/v1/acl/policy/{name}", {"Name": name, "Rules": written})
-        body = {"Name": name, "Type": "client", "Policies": [name]}
-        return str(self.api.put("/v1/acl/token", body)["SecretID"])
-
-    def apply(self, script: str, **wish: Any) -> Result:
-        text = JOB.format(script=script)
-        # raw_exec knows no host volumes: that is for the right to mount one only.
-        text = text[: text.index("    volume ")] + text[text.index("    update ") :]
-        return nomad_job.present(self.api, Wish(text, **{"wait_seconds": 60, **wish}), check_mode=False)
-
-
-def _certificates(directory: Path) -> None:
-    for command in (["tls", "ca", "create"], ["tls", "cert", "create", "-server"], ["tls", "cert", "create", "-cli"]):
-        subprocess.run([NOMAD, *command], check=True, cwd=directory, stdout=subprocess.DEVNULL)
-    other = directory / "other"
-    other.mkdir()
-    subprocess.run([NOMAD, "tls", "ca", "create"], check=True, cwd=other, stdout=subprocess.DEVNULL)
-
-
-def _until(answers: Any, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        try:
-            if answers():
-                return
-        except NomadError:
-            pass
-        time.sleep(0.5)
-    pytest.fail(f"Nomad is not ready after {START_SECONDS} s:\n{log.read_text()[-2000:]}")
-
-
-@pytest.fixture(scope="module")
-def agent(tmp_path_factory: pytest.TempPathFactory, free_ports: list[int]) -> Iterator[Agent]:
-    directory = tmp_path_factory.mktemp("nomad")
-    (directory / "artifacts").mkdir()
-    _certificates(directory)
-    http, rpc, serf = free_ports[:3]
-    (directory / "agent.hcl").write_text(AGENT.format(directory=directory, http=http, rpc=rpc, serf=serf))
-    access = Access(
-        f"https://127.0.0.1:{http}",
-        OPERATOR,
-        str(directory / "nomad-agent-ca.pem"),
-        str(directory / "global-cli-nomad.pem"),
-        str(directory / "global-cli-nomad-key.pem"),
-        SERVER_NAME,
-        timeout=15,
-    )
-    api, log = NomadApi(access), directory / "agent.log"
-    # Its search for clouds breaks on a bundle of authorities.
-    environment = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}
-    with log.open("w") as stream:
-        command = [NOMAD, "agent", "-config", str(directory / "agent.hcl")]
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
-    try:
-        bootstrap = {"BootstrapSecret": OPERATOR}
-        _until(lambda: NomadApi(replace(access, token="")).put("/v1/acl/bootstrap", bootstrap), log)
-        _until(lambda: [node for node in api.get("/v1/nodes") if node["Status"] == "ready"], log)
-        api.put("/v1/namespace/ml", {"Name": "ml"})
-        yield Agent(access, directory)
-        nomad_job.absent(api.in_namespace("ml"), "mlflow", True, 20, check_mode=False)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def apply(agent: Agent, script: str) -> Result:
+    text = JOB.format(script=script)
+    # raw_exec knows no host volumes: that is for the right to mount one only.
+    text = text[: text.index("    volume ")] + text[text.index("    update ") :]
+    return nomad_job.present(agent.api, Wish(text, wait_seconds=60), check_mode=False)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +135,7 @@ def test_a_namespace_that_is_not_there_is_told(agent: Agent) -> None:
 
 def test_a_job_from_its_first_version_to_its_end(agent: Agent) -> None:
     """One test, for each step needs the one before."""
-    first = agent.apply(GOOD)
+    first = apply(agent, GOOD)
     assert (first.problem, first.changed, first.version, first.running) == ("", True, 0, {0: 1})
     node, _missing = nomad_rights.of_node(agent.api)
     assert first.nodes == [node]
@@ -277,12 +145,12 @@ def test_a_job_from_its_first_version_to_its_end(agent: Agent) -> None:
     (problem,) = missing(agent, without_logs)
     assert "read-logs" in problem
 
-    assert not agent.apply(GOOD).changed
+    assert not apply(agent, GOOD).changed
 
-    second = agent.apply(BETTER)
+    second = apply(agent, BETTER)
     assert (second.problem, second.changed, second.version) == ("", True, 1)
 
-    bad = agent.apply(BAD)
+    bad = apply(agent, BAD)
     assert (bad.version, bad.reverted_to) == (2, 1)
     assert "no such database" in bad.problem
     assert "went back to version 1, which is now version 3" in bad.problem
