@@ -101,7 +101,7 @@ class Mysql(Server):
     @contextlib.contextmanager
     def _options(self) -> Iterator[int]:
         """Have the address in a file without a name, as which no password is left behind."""
-        _, arguments = self.url.get_dialect()().create_connect_args(self.url)
+        arguments = self.url.get_dialect()().create_connect_args(self.url)[1]
         ssl = arguments.get("ssl") or {}
         text = "[client]\n" + "".join(
             _option(_OPTIONS[name], arguments[name]) for name in _OPTIONS if name in arguments

@@ -129,7 +129,7 @@ class Postgresql(Server):
         return [str(row[0]) for row in connection.exec_driver_sql(_SESSIONS)]
 
     def _environment(self) -> dict[str, str]:
-        _, arguments = self.url.get_dialect()().create_connect_args(self.url)
+        arguments = self.url.get_dialect()().create_connect_args(self.url)[1]
         given = {_VARIABLES[name]: str(value) for name, value in arguments.items() if name in _VARIABLES}
         return {**os.environ, "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), **given}
 
