@@ -301,7 +301,7 @@ def test_servers_with_one_database_stop_together_and_one_migrates(make_site: Mak
 
     assert (followed["upgraded"], followed["migrated"]) == (True, False)
     for site in (first, second):
-        assert (site.version(), site.current, site.held) == (NEW, release(NEW), False)
+        assert (site.version(), site.current, site.held) == (NEW, release(NEW, *site.extra), False)
         assert site.counts() == COUNTS
         assert site.upgrade(hold=True)["changed"] is False
 
