@@ -129,6 +129,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
             "restic_repository": tmp_path / "repository",
             "restic_password_file": tmp_path / "password",
             "configuration": tmp_path / "server.env",
+            "data": tmp_path / "backend",
         },
     )
     make_database(made.database)

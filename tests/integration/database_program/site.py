@@ -22,7 +22,7 @@ PROGRAM = stage.REPOSITORY / "roles/mlflow_server/files/mlflow-database"
 SEED = Path(__file__).with_name("seed.py")
 NEWEST = "3.17.2"
 RELEASES = ("2.22.5", "3.1.4", NEWEST)
-SECONDS = 120
+SECONDS = 300
 
 
 def release(version: str) -> Path:
