@@ -46,22 +46,34 @@ def new_site(
     return make
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(scope="session")
+def filled(new_site: MakeSite) -> Callable[[str], Site]:
+    """Return a database of a kind that the newest release has filled, for tests that leave it as it is."""
+    made: dict[str, Site] = {}
+
+    def fill(engine: str) -> Site:
+        if engine not in made:
+            made[engine] = new_site(engine)
+            made[engine].mlflow("write")
+        return made[engine]
+
+    return fill
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def site(new_site: MakeSite, engine: str) -> Site:
-    """A database that the newest release has filled, for tests that leave it as it is."""
-    made = new_site(engine)
-    made.mlflow("write")
-    return made
+@pytest.fixture
+def site(engine: str, filled: Callable[[str], Site]) -> Site:
+    return filled(engine)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def dumped(site: Site) -> Path:
-    """A good dump of it."""
+    """A good dump of it, made once."""
     place = site.directory / "dump"
-    site.run("dump", place)
+    if not place.exists():
+        site.run("dump", place)
     return place

@@ -36,7 +36,7 @@ def elsewhere(site: Site, **changes: Any) -> Site:
     return Site(site.directory, uri, site.version, site.server)
 
 
-@pytest.mark.parametrize("engine", ["postgresql", "mysql"], scope="module")
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
 def test_server_is_down(site: Site) -> None:
     down = elsewhere(site, port=free_port())
 
@@ -45,7 +45,7 @@ def test_server_is_down(site: Site) -> None:
     assert not (site.directory / "never").exists()
 
 
-@pytest.mark.parametrize("engine", ["postgresql", "mysql"], scope="module")
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
 def test_wrong_password_is_told_without_it(site: Site) -> None:
     wrong = "wr0ng"
     error = elsewhere(site, password=wrong).fail("status")
@@ -254,7 +254,7 @@ def test_a_database_in_use_is_not_restored(wal: tuple[Site, Any], tmp_path: Path
     assert f"process {process.pid} " in site.fail("restore", tmp_path / "dump")["found"]
 
 
-@pytest.mark.parametrize("engine", ["postgresql", "mysql"], scope="module")
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
 def test_a_served_database_in_use_is_not_restored(site: Site, dumped: Path) -> None:
     hold = "import sys, time, sqlalchemy; c = sqlalchemy.create_engine(sys.argv[1]).connect(); print(flush=True); time.sleep(600)"
     with subprocess.Popen([str(release(site.version)), "-c", hold, site.uri], stdout=subprocess.PIPE) as process:
