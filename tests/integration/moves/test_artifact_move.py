@@ -1,0 +1,252 @@
+"""The artifacts of real servers move with all their locations, and come back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.moves.conftest import HERE, Release, get, run
+from tools import stage
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="copies are given to the service's account")
+
+COLLECTIONS = {**os.environ, "PYTHONPATH": str(stage.REPOSITORY / ".cache/collections")}
+#: What the collection knows; the search below finds whatever else there may be.
+KNOWN = {
+    *("experiments.artifact_location", "runs.artifact_uri", "logged_models.artifact_location"),
+    *("model_versions.source", "model_versions.storage_location", "trace_tags.value[mlflow.artifactLocation]"),
+}
+
+
+def files(root: Path) -> dict[str, str]:
+    """Return the sha256 of every file below a directory."""
+    found = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+@dataclass
+class Deployment:
+    """A database and an artifact root, as one server after another uses them."""
+
+    release: Release
+    scratch: Path
+    uri: str
+    access: str
+    directory: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        proxied = self.access == "proxied"
+        return {
+            "MLFLOW_BACKEND_STORE_URI": self.uri,
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/" if proxied else str(self.directory),
+            "MLFLOW_SERVE_ARTIFACTS": "true" if proxied else "false",
+            **({"MLFLOW_ARTIFACTS_DESTINATION": str(self.directory)} if proxied else {}),
+        }
+
+    @property
+    def environment_file(self) -> Path:
+        path = self.scratch / "server.env"
+        path.write_text("".join(f'{name}="{value}"\n' for name, value in self.environment.items()))
+        return path
+
+    def texts(self) -> dict[str, list[str]]:
+        """Return all texts in the database by column."""
+        printed = run(self.release.python, HERE / "walk.py", "texts", self.uri, env=COLLECTIONS)
+        found: dict[str, list[str]] = json.loads(printed)
+        return found
+
+    def naming(self, text: str) -> set[str]:
+        """Return the columns that have a text anywhere."""
+        return {column for column, values in self.texts().items() if any(text in value for value in values)}
+
+    def move(self, access: str, directory: Path, *options: str, **given: Any) -> dict[str, Any]:
+        """Call the module as a play does, under the release's Python, and return its result."""
+        arguments = {
+            "environment_file": str(self.environment_file),
+            "record_directory": str(self.scratch / "moves"),
+            "state": "moved",
+            "target_access": access,
+            "target_directory": str(directory),
+            "user": "nobody",
+            **given,
+        }
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(
+            [
+                *(
+                    "ansible",
+                    "localhost",
+                    "--connection=local",
+                    "--module-name=selfhosted.mlflow.artifact_move",
+                    *options,
+                ),
+                *("--args", json.dumps(arguments)),
+                *("--extra-vars", f"ansible_python_interpreter={self.release.python}"),
+            ],
+            env={
+                **environment,
+                "ANSIBLE_COLLECTIONS_PATH": str(stage.REPOSITORY / ".cache/collections"),
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            # Not here, where ansible.cfg asks for another format.
+            cwd=self.scratch,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        printed = done.stdout
+        assert "=> {" in printed, printed + done.stderr
+        result: dict[str, Any] = json.loads(printed[printed.index("=> {") + 3 : printed.rindex("}") + 1])
+        return result
+
+    def moved(self, access: str, directory: Path, **given: Any) -> dict[str, Any]:
+        """Move, and use the new root from now on."""
+        own(directory)
+        result = self.move(access, directory, **given)
+        assert result.get("changed"), result
+        self.access, self.directory = access, directory
+        return result
+
+    def check_served(self, logged: dict[str, Any]) -> None:
+        """Prove that a server of the new root lists and serves the run's files."""
+        with self.release.serving(self.scratch, self.environment) as url:
+            for name, digest in logged["files"].items():
+                query = urllib.parse.urlencode({"run_uuid": logged["run_id"], "path": name})
+                assert hashlib.sha256(get(url, f"/get-artifact?{query}")).hexdigest() == digest
+            query = urllib.parse.urlencode({"run_id": logged["run_id"]})
+            answer = json.loads(get(url, f"/api/2.0/mlflow/artifacts/list?{query}"))
+            assert {"files", "table.json"} <= {one["path"] for one in answer["files"]}
+
+
+def own(directory: Path) -> None:
+    directory.mkdir(exist_ok=True)
+    shutil.chown(directory, "nobody", "nogroup")
+    directory.chmod(0o2770)
+
+
+Deploy = Callable[..., tuple[Deployment, dict[str, Any]]]
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory that other accounts reach; pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest.fixture
+def deploy(scratch: Path) -> Deploy:
+    def deploy(release: Release, uri: str = "", access: str = "direct") -> tuple[Deployment, dict[str, Any]]:
+        directory = scratch / "root"
+        own(directory)
+        deployment = Deployment(release, scratch, uri or f"sqlite:///{scratch}/mlflow.db", access, directory)
+        with release.serving(scratch, deployment.environment) as url:
+            logged = release.log_everything(url, scratch)
+        return deployment, logged
+
+    return deploy
+
+
+def test_every_release_moves_there_and_back(deploy: Deploy, release: Release, scratch: Path) -> None:
+    deployment, logged = deploy(release)
+    old, before, content = deployment.directory, deployment.texts(), files(deployment.directory)
+    # Whatever names the root is known: a release that stores it elsewhere fails here.
+    assert deployment.naming(str(old)) <= KNOWN
+    assert {"experiments.artifact_location", "trace_tags.value[mlflow.artifactLocation]"} <= deployment.naming(str(old))
+
+    predicted = deployment.move("direct", scratch / "root2", "--check")
+    assert deployment.texts() == before
+    assert not (scratch / "root2").exists()
+
+    done = deployment.moved("direct", scratch / "root2")
+    assert (done["rows"], done["files"], done["bytes"]) == tuple(predicted[name] for name in ("rows", "files", "bytes"))
+    assert deployment.naming(f"{old}/") == set()
+    assert files(scratch / "root2") == content
+    assert files(old) == content
+    assert deployment.move("direct", scratch / "root2")["changed"] is False
+
+    deployment.moved("proxied", scratch / "root3")
+    assert deployment.naming(str(scratch)) == set()
+    assert files(scratch / "root3") == content
+    deployment.check_served(logged)
+    content = files(scratch / "root3")
+
+    deployment.moved("direct", scratch / "root2", undo=True)
+    assert files(scratch / "root2") == content
+    assert deployment.move("direct", scratch / "root2", undo=True)["changed"] is False
+
+    deployment.moved("direct", old)
+    assert deployment.texts() == before
+    deployment.check_served(logged)
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_other_databases(deploy: Deploy, newest: Release, scratch: Path, engine: str, request: Any) -> None:
+    deployment, logged = deploy(newest, request.getfixturevalue(engine))
+    before = deployment.texts()
+
+    deployment.moved("proxied", scratch / "root2")
+
+    assert deployment.naming(str(scratch)) == set()
+    deployment.check_served(logged)
+    deployment.moved("direct", scratch / "root", undo=True)
+    assert deployment.texts() == before
+
+
+def test_killed_anywhere_it_goes_on(deploy: Deploy, newest: Release, scratch: Path) -> None:
+    deployment, _logged = deploy(newest)
+    database, kept = scratch / "mlflow.db", scratch / "kept.db"
+    shutil.copy(database, kept)
+    target = scratch / "root2"
+    wish = {"target": {"access": "proxied", "directory": str(target)}}
+    given = {"environment": deployment.environment, "parent": str(scratch / "moves"), "wish": wish}
+
+    def attempt(point: int) -> subprocess.CompletedProcess[str]:
+        argv = [deployment.release.python, HERE / "walk.py", "move", json.dumps({"point": point, **given})]
+        return subprocess.run(argv, env=COLLECTIONS, check=False, capture_output=True, text=True, timeout=120)
+
+    target.mkdir()
+    whole = attempt(0)
+    assert whole.returncode == 0, whole.stderr
+    steps, after = json.loads(whole.stdout)["steps"], deployment.texts()
+    assert steps > 50
+    # Steps of the planning come first, and each kind of step many times.
+    for point in [*range(1, steps, 7), *range(steps - 12, steps + 1)]:
+        shutil.copy(kept, database)
+        shutil.rmtree(target)
+        shutil.rmtree(scratch / "moves")
+        target.mkdir()
+        killed = attempt(point)
+        assert killed.returncode == -9, (point, killed.stdout, killed.stderr)
+        whole = attempt(0)
+        assert whole.returncode == 0, (point, whole.stderr)
+        assert deployment.texts() == after, point
+        assert files(target) == files(deployment.directory), point
+        # However it went, it can be undone.
+        back = {"undo": True, "target": {"access": "direct", "directory": str(deployment.directory)}}
+        undone = subprocess.run(
+            [deployment.release.python, HERE / "walk.py", "move", json.dumps({"point": 0, **given, "wish": back})],
+            env=COLLECTIONS,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert undone.returncode == 0, (point, undone.stderr)
+    shutil.copy(kept, scratch / "compared.db")
+    before = Deployment(newest, scratch, f"sqlite:///{scratch}/compared.db", "direct", deployment.directory).texts()
+    assert deployment.texts() == before

@@ -1,0 +1,64 @@
+"""Look at every text in a database, and at how a move copes with being killed.  Runs under a release's Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import event
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_mover, move_record
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_location import Root
+
+
+def texts(uri: str) -> dict[str, list[str]]:
+    """Return all texts in all tables, by ``table.column``, or ``table.column[key]`` where rows have keys."""
+    engine = sqlalchemy.create_engine(uri)
+    schema = sqlalchemy.MetaData()
+    found: dict[str, list[str]] = {}
+    with engine.connect() as connection:
+        schema.reflect(bind=connection)
+        for table in schema.sorted_tables:
+            for row in connection.execute(sqlalchemy.select(table)).mappings():
+                key = f"[{row['key']}]" if "key" in row else ""
+                for column, value in row.items():
+                    if isinstance(value, (str, dict, list)):
+                        text = value if isinstance(value, str) else json.dumps(value)
+                        found.setdefault(f"{table.name}.{column}{key}", []).append(text)
+    engine.dispose()
+    return found
+
+
+def move_killed_at(point: int, environment: dict[str, str], parent: str, wish: dict[str, Any]) -> None:
+    """Move, and be killed at the ``point``-th step that leaves something behind."""
+    steps = 0
+
+    def step(*_arguments: Any, **_named: Any) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name in ("fsync", "replace", "sync", "mkdir"):
+        original = getattr(os, name)
+        setattr(os, name, lambda *given, _original=original, **named: (step(), _original(*given, **named))[1])
+    event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", step)
+    event.listen(sqlalchemy.engine.Engine, "commit", step)
+    root = {name: Root(**wish[name]) for name in ("source", "target") if name in wish}
+    mover = artifact_mover.Mover(environment, parent, artifact_mover.Wish(**{**wish, **root}))
+    plan = mover.plan()
+    if plan.needed:
+        with move_record.locked(parent):
+            mover.finish(plan)
+    print(json.dumps({"needed": plan.needed, "steps": steps}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "texts":
+        print(json.dumps(texts(sys.argv[2])))
+    else:
+        move_killed_at(**json.loads(sys.argv[2]))
