@@ -34,9 +34,9 @@ RELEASES = ("2.22.5", "3.1.4", "3.17.2")
 _START_SECONDS = 120
 
 
-def run(*argv: str | Path, **options: Any) -> str:
+def run(*argv: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
     """Run a program and return what it printed; what it complained of stands in the failure."""
-    done = subprocess.run([*map(str, argv)], check=False, text=True, capture_output=True, timeout=300, **options)
+    done = subprocess.run([*map(str, argv)], check=False, text=True, capture_output=True, timeout=300, env=env, cwd=cwd)
     assert done.returncode == 0, f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

@@ -90,17 +90,13 @@ def test_files_that_stay_are_told(tmp_path: Path) -> None:
         )
         connection.execute("insert into runs values ('r', 'first', ?, 'deleted', 1)", (f"{root}/1/r/artifacts",))
         connection.commit()
-    # In the place of MLflow's own program: one that says it is done.
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "python").symlink_to(release.python)
-    (programs / "mlflow").write_text("#!/bin/sh\nexit 0\n")
-    (programs / "mlflow").chmod(0o755)
-    (programs.parent / "pyvenv.cfg").write_text((release.python.parents[1] / "pyvenv.cfg").read_text())
-    (programs.parent / "lib").symlink_to(release.python.parents[1] / "lib")
-
+    # In the place of MLflow: one that says it is done.
+    script = (
+        "import runpy, sys; main = runpy.run_path(sys.argv.pop(1))['main'];"
+        "main.__globals__['remove'] = lambda days: 0; sys.exit(main())"
+    )
     done = subprocess.run(
-        [programs / "python", "-I", PROGRAM, "--older-than-days", "1", "--delete"],
+        [release.python, "-I", "-c", script, PROGRAM, "--older-than-days", "1", "--delete"],
         env={"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{database}"},
         check=False,
         capture_output=True,

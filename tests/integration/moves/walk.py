@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
@@ -43,13 +44,26 @@ def move_killed_at(point: int, environment: dict[str, str], parent: str, wish: d
         if steps == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def before(original: Callable[..., Any]) -> Callable[..., Any]:
+        def stepping(*given: Any, **named: Any) -> Any:
+            step()
+            return original(*given, **named)
+
+        return stepping
+
     for name in ("fsync", "replace", "sync", "mkdir"):
-        original = getattr(os, name)
-        setattr(os, name, lambda *given, _original=original, **named: (step(), _original(*given, **named))[1])
-    event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", step)
+        setattr(os, name, before(getattr(os, name)))
+
+    def writing(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if statement.startswith(("UPDATE", "BEGIN")):
+            step()
+
+    event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", writing)
     event.listen(sqlalchemy.engine.Engine, "commit", step)
     root = {name: Root(**wish[name]) for name in ("source", "target") if name in wish}
-    mover = artifact_mover.Mover(environment, parent, artifact_mover.Wish(**{**wish, **root}))
+    given: dict[str, Any] = dict(wish)
+    given.update(root)
+    mover = artifact_mover.Mover(environment, parent, artifact_mover.Wish(**given))
     plan = mover.plan()
     if plan.needed:
         with move_record.locked(parent):

@@ -10,8 +10,11 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.deployment impor
 PYTHON, MLFLOW = "/home/alice/mlflow-venv/bin/python3", "/home/alice/mlflow-venv/bin/mlflow"
 
 
-def judge(*arguments: str, has_file_store: bool = False, **environment: str) -> tuple[Deployment, str]:
-    process = Process(7, 1, 1000, (PYTHON, MLFLOW, "server", *arguments), "/home/alice", environment)
+def judge(
+    *arguments: str, has_file_store: bool = False, environment: dict[str, str] | None = None
+) -> tuple[Deployment, str]:
+    argv = (PYTHON, MLFLOW, "server", *arguments)
+    process = Process(7, 1, 1000, argv, "/home/alice", environment or {})
     judge = Judge(process, "3.1.4", has_file_store)
     return judge.deployment(), "\n".join(map(str, judge.problems))
 
@@ -70,7 +73,7 @@ def test_servers(argv: tuple[str, ...], expected: bool) -> None:
 def test_where_its_data_are(
     arguments: tuple[str, ...], environment: dict[str, str], database_file: str, access: str, directory: str
 ) -> None:
-    found, problems = judge(*arguments, **environment)
+    found, problems = judge(*arguments, environment=environment)
     assert problems == ""
     assert (found.database_file, found.artifact_access, found.artifact_directory) == (database_file, access, directory)
 
