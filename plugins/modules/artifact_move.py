@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: artifact_move
 short_description: Move an MLflow server's artifacts, and every location that its database has stored
-version_added: 1.1.0
+version_added: 1.0.0
 author:
   - The selfhosted.mlflow authors (@selfhosted-mlflow)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: deployment_adopted
 short_description: Take over an MLflow server that was set up by hand
-version_added: 1.1.0
+version_added: 1.0.0
 author:
   - The selfhosted.mlflow authors (@selfhosted-mlflow)
 description:
