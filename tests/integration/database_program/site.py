@@ -56,7 +56,7 @@ class Site:
     @property
     def engine(self) -> str:
         """The kind of database."""
-        return make_url(self.uri).get_backend_name()
+        return str(make_url(self.uri).get_backend_name())
 
     @property
     def file(self) -> Path:

@@ -60,9 +60,9 @@ def move_killed_at(point: int, environment: dict[str, str], parent: str, wish: d
 
     event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", writing)
     event.listen(sqlalchemy.engine.Engine, "commit", step)
-    root = {name: Root(**wish[name]) for name in ("source", "target") if name in wish}
     given: dict[str, Any] = dict(wish)
-    given.update(root)
+    for name in {"source", "target"} & set(wish):
+        given[name] = Root(**wish[name])
     mover = artifact_mover.Mover(environment, parent, artifact_mover.Wish(**given))
     plan = mover.plan()
     if plan.needed:
