@@ -72,8 +72,9 @@ class Host:
 
     def log(self, run: str) -> None:
         """Add a run and its artifact, as a server would."""
-        with closing(sqlite3.connect(self.database)) as database, database:
+        with closing(sqlite3.connect(self.database)) as database:
             database.execute("INSERT INTO runs SELECT ?, experiment_id FROM experiments LIMIT 1", [run])
+            database.commit()
         path = self.artifacts / "1" / run / "artifacts/model.bin"
         path.parent.mkdir(parents=True)
         path.write_bytes(os.urandom(1000))
