@@ -128,6 +128,11 @@ def test_two_releases_never_run_on_one_database(group: Callable[[str], Job]) -> 
     assert group("many")["count"] == 3
 
 
+def test_a_pool_is_large_enough_for_a_workers_requests(group: Callable[[str], Job]) -> None:
+    assert _task(group("many"))["env"][0]["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"] == "40"
+    assert "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW" not in _task(group("plain"))["env"][0], "SQLite has no server"
+
+
 def test_no_secret_is_in_the_job(texts: dict[str, str], group: Callable[[str], Job]) -> None:
     assert "hunter2" not in texts["many"]
     assert "s3cr3t" not in texts["many"]
