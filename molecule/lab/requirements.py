@@ -30,6 +30,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "uml-utilities": "uml_switch",
         "user-mode-linux": "linux.uml",
     },
+    "backups": {"restic": "restic", "rsync": "rsync"},
     "databases": {"mariadb-server": "mariadbd", "openssl": "openssl", "postgresql": "pg_createcluster"},
     "docker": {**_BUILD, "docker.io": "dockerd"},
 }

@@ -18,13 +18,23 @@ from typing import Any
 import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment
+from lab import requirements
+from lab.base import LabError, Places, Progress
 from tests.integration.database_program.site import NEWEST, PROGRAM, release
 from tools import stage
 
 BACKUP = stage.REPOSITORY / "roles/mlflow_backup/files/mlflow-backup"
-RESTIC = pytest.mark.skipif(shutil.which("restic") is None, reason="SKIPPED: there is no restic on PATH")
-RSYNC = pytest.mark.skipif(shutil.which("rsync") is None, reason="SKIPPED: there is no rsync on PATH")
-METHODS = [pytest.param("rsync", marks=RSYNC), pytest.param("restic", marks=[RESTIC, RSYNC])]
+METHODS = ["rsync", "restic"]
+pytestmark = pytest.mark.usefixtures("programs")
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """What copies files is installed, or that can't be done here."""
+    try:
+        requirements.require(Places.from_environment(os.environ), "backups", Progress("backups"))
+    except LabError as error:
+        pytest.skip(f"SKIPPED: {error}")
 
 
 @dataclass
@@ -152,8 +162,6 @@ def test_a_lost_host_is_restored(method: str, host: Host) -> None:
     assert (host.runs(), host.files()) == (runs, files)
 
 
-@RESTIC
-@RSYNC
 def test_restic_s_repository_alone_restores_a_host(host: Host) -> None:
     runs, files = host.runs(), host.files()
     host.back_up(artifacts="restic")
@@ -186,7 +194,6 @@ def test_no_secret_is_kept(host: Host) -> None:
     assert 'MLFLOW_PORT="5000"' in kept
 
 
-@RSYNC
 def test_present_data_is_refused_then_kept(host: Host) -> None:
     host.back_up()
     host.log("later")
@@ -217,7 +224,6 @@ def spoil_artifact(backup: Path) -> None:
     path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
 
 
-@RSYNC
 @pytest.mark.parametrize("spoil", [spoil_database, spoil_artifact])
 def test_a_damaged_backup_names_the_newest_good_one(spoil: Callable[[Path], None], host: Host) -> None:
     good, newest = host.back_up(), host.back_up()
