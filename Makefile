@@ -77,7 +77,7 @@ image: $(VENV)/.demo | $(COLLECTION) ## Build the container image (NAME=registry
 # --- the gate ----------------------------------------------------------------
 
 test: lint sanity newest ## Everything: lint, sanity, unit tests, scenarios
-	pytest --exitfirst --durations=10 tests/unit tests/integration tests/scenarios
+	pytest --durations=10 tests/unit tests/integration tests/scenarios
 
 LINTERS := yamllint ruff mypy antsibull-changelog ansible-lint
 lint: $(LINTERS) ## Style and types of everything, offline (make -k lint: all that is wrong)

@@ -17,14 +17,18 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_location im
 
 
 def texts(uri: str) -> dict[str, list[str]]:
-    """Return all texts in all tables, by ``table.column``, or ``table.column[key]`` where rows have keys."""
+    """Return all texts in all tables, by ``table.column``, or ``table.column[key]`` where rows have keys.
+
+    Rows stand in the order of their contents: PostgreSQL returns a changed row last.
+    """
     engine = sqlalchemy.create_engine(uri)
     schema = sqlalchemy.MetaData()
     found: dict[str, list[str]] = {}
     with engine.connect() as connection:
         schema.reflect(bind=connection)
         for table in schema.sorted_tables:
-            for row in connection.execute(sqlalchemy.select(table)).mappings():
+            rows = connection.execute(sqlalchemy.select(table)).mappings().all()
+            for row in sorted(rows, key=lambda row: [str(value) for value in row.values()]):
                 key = f"[{row['key']}]" if "key" in row else ""
                 for column, value in row.items():
                     if isinstance(value, (str, dict, list)):
