@@ -92,6 +92,7 @@ ruff: venv
 mypy: venv
 	mypy $(COLLECTION)/plugins tools molecule tests $(wildcard bench)
 	mypy roles/mlflow_server/files/mlflow-database
+	mypy roles/mlflow_backup/files/mlflow-backup
 
 antsibull-changelog: venv
 	antsibull-changelog lint

@@ -63,7 +63,7 @@ class Host:
         """Run the program."""
         lines = "".join(f"{name} = {value}\n" for name, value in {**self.settings, **settings}.items())
         (self.place / "backup.conf").write_text(f"[backup]\n{lines}")
-        command = [sys.executable, "-I", str(BACKUP), "--config", str(self.place / "backup.conf"), *arguments]
+        command = [sys.executable, "-IB", str(BACKUP), "--config", str(self.place / "backup.conf"), *arguments]
         given = {**os.environ, "STATE_DIRECTORY": str(self.place), "RESTIC_CACHE_DIR": str(self.place / "cache")}
         given.pop("JOURNAL_STREAM", None)
         return subprocess.run(command, capture_output=True, text=True, check=False, env=given, timeout=120)

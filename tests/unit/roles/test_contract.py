@@ -253,3 +253,12 @@ def test_collection_variables_have_one_fallback_each() -> None:
             for variable, fallback in FALLBACK.findall(value) if is_template(value) else ():
                 fallbacks.setdefault(variable, set()).add(fallback.strip("'\""))
     assert {variable: found for variable, found in fallbacks.items() if len(found) > 1} == {}
+
+
+def test_all_files_of_a_program_are_installed(role: Role) -> None:
+    """A program of several files is listed by file, for one request brings them all."""
+    files = ROLES / role.name / "files"
+    packages = [path.parent for path in files.glob("*/__main__.py")]
+    listed = (ROLES / role.name / "vars/main.yml").read_text(encoding="utf-8") if packages else ""
+    for path in (path for package in packages for path in package.rglob("*.py")):
+        assert f"- {path.relative_to(files)}\n" in listed
