@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory, free_ports: list[int]) -> It
     finally:
         process.terminate()
         process.wait(timeout=30)
+        # An agent leaves its tasks' directories mounted, and pytest could not remove them.
+        mounted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+        for path in sorted((path for path in mounted if path.startswith(f"{directory}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", path], check=True)
