@@ -77,6 +77,11 @@ options:
         description: How many old releases to keep.
         type: int
         default: 2
+  vulnerabilities:
+    description: What the client library is known to be vulnerable by. The module warns of it.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -203,9 +208,12 @@ def main() -> None:
             "umask": {"type": "str", "default": ""},
             "environment": {"type": "dict", "default": {}},
             "library": {"type": "dict", "options": _LIBRARY},
+            "vulnerabilities": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
+    for text in module.params.pop("vulnerabilities"):
+        module.warn(text)
     inputs = _as_inputs(module.params)
     host = _look(module, inputs)
     problems = judge(inputs, host)

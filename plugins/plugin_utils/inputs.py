@@ -18,6 +18,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import P
 #: Variables that several roles read, in their defaults only.
 COLLECTION_VARIABLES = frozenset(
     (
+        "mlflow_accepted_vulnerabilities",
         "mlflow_artifact_access",
         "mlflow_artifact_root",
         "mlflow_backup_directory",

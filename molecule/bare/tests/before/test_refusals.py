@@ -31,6 +31,7 @@ ROWS: dict[str, Row] = {
     "SQLite with too few slashes": ({"mlflow_server_backend_store_uri": "sqlite:///var/m.db"}, "four slashes"),
     "SQLite in memory": ({"mlflow_server_backend_store_uri": "sqlite://"}, "sqlite:////"),
     "database without a driver": ({"mlflow_server_backend_store_uri": "postgresql://u@h/d"}, "postgresql+psycopg://"),
+    "release with known holes": ({"mlflow_version": "3.1.4"}, "CVE-2026-2614"),
     "release without a lock": ({"mlflow_version": "3.99.0"}, "3.99.0"),
     "interpreter that is none": ({"mlflow_server_python": "/usr/bin/true"}, "/usr/bin/true"),
     "interpreter that is not there": ({"mlflow_server_python": "/opt/python3.14"}, "/opt/python3.14"),
