@@ -66,6 +66,33 @@ def test_sandbox_is_tight(server: Host) -> None:
     assert float(level[1]) <= 1.5, report
 
 
+def needed(server: Host) -> set[str]:
+    """Return the directories that a server with these settings has to write to."""
+    settings = server.check_output("cat %s", properties(server, "EnvironmentFiles")["EnvironmentFiles"].split(" ")[0])
+    value = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', settings))
+    databases = re.findall(r"sqlite:///(/[^?\n\"]*)/", settings)
+    artifacts = value.get("MLFLOW_ARTIFACTS_DESTINATION", value["MLFLOW_DEFAULT_ARTIFACT_ROOT"])
+    return {value["HOME"], artifacts, *databases}
+
+
+def test_writes_where_it_must_and_nowhere_else(server: Host) -> None:
+    """As a unit with the same account and sandbox sees it; /dev/shm and the like are its own."""
+    unit = server.file("/etc/systemd/system/mlflow.service").content_string
+    sandbox = re.sub(r"(?m)^(Exec|Type|Restart|RuntimeDirectory|Assert).*\n", "", unit)
+    look = "/usr/bin/find / -path /proc -prune -o -type d -writable -print -prune"
+    probe = sandbox.replace(
+        "[Service]\n", f"[Service]\nType=oneshot\nStandardOutput=file:/run/mlflow-look.txt\nExecStart=-{look}\n"
+    )
+    server.check_output("printf '%%s' %s > /run/systemd/system/mlflow-look.service", probe)
+    try:
+        server.check_output("systemctl daemon-reload && systemctl start mlflow-look.service")
+        found = set(server.check_output("cat /run/mlflow-look.txt").splitlines())
+    finally:
+        server.run("rm -f /run/systemd/system/mlflow-look.service /run/mlflow-look.txt && systemctl daemon-reload")
+
+    assert found - {"/dev/mqueue", "/dev/shm", "/tmp", "/var/tmp"} == needed(server)
+
+
 def test_secrets_are_for_the_service_alone(server: Host) -> None:
     told = properties(server, "EnvironmentFiles", "User", "Group")
     file = server.file(told["EnvironmentFiles"].split(" ")[0])

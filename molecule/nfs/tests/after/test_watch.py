@@ -166,7 +166,7 @@ def test_the_sandbox_is_tight(watched: Host) -> None:
     level = re.search(r"exposure level for \S+: ([\d.]+)", report)
 
     assert level is not None, report
-    assert float(level[1]) <= 3.0, report
+    assert float(level[1]) <= 2.4, report
 
 
 def wait_until_active(server: Host, seconds: float) -> bool:
