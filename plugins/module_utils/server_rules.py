@@ -43,6 +43,7 @@ MANAGED = {
     "MLFLOW_BACKEND_STORE_URI": "mlflow_server_backend_store_uri",
     "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow_server_artifact_root",
     "MLFLOW_DISABLE_TELEMETRY": "mlflow_server_telemetry",
+    "MLFLOW_EXPOSE_PROMETHEUS": "mlflow_server_prometheus",
     "MLFLOW_HOST": "mlflow_server_bind_address",
     "MLFLOW_PORT": "mlflow_server_port",
     "MLFLOW_REGISTRY_STORE_URI": "mlflow_server_registry_store_uri",
@@ -79,6 +80,7 @@ class Service:
     workers: int = 1
     memory_max: str = "2G"
     job_execution: bool = False
+    access_log: bool = True
     environment_names: tuple[str, ...] = ()
     multiline_names: tuple[str, ...] = ()
     start_timeout: int = 180
@@ -293,6 +295,12 @@ def _environment(case: Case) -> Iterator[Problem]:
             )
         elif name in MANAGED:
             yield Problem(found, "the role sets it, and two places would contradict each other", f"use {MANAGED[name]}")
+        elif name == "MLFLOW_UVICORN_OPTS" and not case.service.access_log:
+            yield Problem(
+                f"{found}, and mlflow_server_access_log is false",
+                "that is one of uvicorn's options, and two places would contradict each other",
+                "add --no-access-log to your options, and leave mlflow_server_access_log out",
+            )
         elif name in case.service.multiline_names:
             yield Problem(
                 found + ", with a value of several lines",

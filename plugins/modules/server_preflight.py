@@ -134,6 +134,10 @@ options:
         description: Whether the server runs jobs.
         type: bool
         default: false
+      access_log:
+        description: Whether each call is logged.
+        type: bool
+        default: true
       environment_names:
         description: Names of further environment variables.
         type: list
@@ -356,6 +360,7 @@ def argument_spec() -> dict[str, Any]:
         "workers": number,
         "memory_max": needed,
         "job_execution": {"type": "bool", "default": False},
+        "access_log": {"type": "bool", "default": True},
         "environment_names": names,
         "multiline_names": names,
         "start_timeout": number,

@@ -172,6 +172,13 @@ REFUSED = [
     (case(environment_names=("AWS KEY",)), "'AWS KEY'", "can't have this name", "underscores"),
     (case(environment_names=("1ST",)), "'1ST'", "can't have this name", "digit"),
     (case(environment_names=("MLFLOW_PORT",)), "'MLFLOW_PORT'", "contradict", "mlflow_server_port"),
+    (
+        case(environment_names=("MLFLOW_UVICORN_OPTS",), access_log=False),
+        "mlflow_server_access_log is false",
+        "contradict",
+        "--no-access-log",
+    ),
+    (case(environment_names=("MLFLOW_EXPOSE_PROMETHEUS",)), "PROMETHEUS", "contradict", "mlflow_server_prometheus"),
     (case(environment_names=("PEM",), multiline_names=("PEM",)), "'PEM'", "one line", "put the text into a file"),
 ]
 
@@ -206,6 +213,7 @@ ACCEPTED = {
     "a share of the memory": case(memory_max="50%"),
     "a prefix": case(static_prefix="/tools/mlflow"),
     "any host": case(allowed_hosts=("*",)),
+    "options of uvicorn": case(environment_names=("MLFLOW_UVICORN_OPTS",)),
     "further variables": case(environment_names=("AWS_PROFILE", "MLFLOW_S3_ENDPOINT_URL")),
 }
 
