@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     database_uri,
@@ -121,8 +120,7 @@ class Host:
         except (OSError, program.TooSlowError, ValueError) as error:
             raise RefusedError([self._unread(str(error))]) from None
         if "error" in found:
-            told: Mapping[str, Any] = found["error"]
-            raise RefusedError([Problem(*(str(told.get(key, "")).rstrip(".") for key in ("found", "why", "instead")))])
+            raise RefusedError([upgrade_rules.problem(found["error"])])
         return upgrade_rules.stores(found)
 
     def _unread(self, seen: str) -> Problem:

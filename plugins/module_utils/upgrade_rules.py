@@ -45,13 +45,17 @@ class Schema:
 
 @dataclass(frozen=True)
 class Store:
-    """One database as mlflow-database's ``status`` shows it; ``revision`` is None while nothing is in it."""
+    """One database as mlflow-database's ``status`` shows it.
+
+    ``revision`` is None while nothing is in it, ``cannot_dump`` says what a dump would fail on.
+    """
 
     name: str
     engine: str
     revision: Optional[str]
     size: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    cannot_dump: Optional[Problem] = None
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,16 @@ def stores(status: Mapping[str, Any]) -> tuple[Store, ...]:
             revision=_revision(name, found),
             size=int(found.get("bytes") or 0),
             counts={key: int(value) for key, value in (found.get("counts") or {}).items() if value is not None},
+            cannot_dump=problem(found["cannot_dump"]) if found.get("cannot_dump") else None,
         )
         for name, found in sorted(status.get("stores", {}).items())
         if found is not None
     )
+
+
+def problem(told: Mapping[str, Any]) -> Problem:
+    """Read a problem as mlflow-database tells it."""
+    return Problem(*(str(told.get(key, "")).rstrip(".") for key in ("found", "why", "instead")))
 
 
 def _revision(name: str, found: Mapping[str, Any]) -> Optional[str]:

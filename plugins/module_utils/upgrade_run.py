@@ -180,6 +180,7 @@ def _preflight(host: Host, source: str, target: str, look: Look) -> None:
     problems: list[Problem] = []
     problems += upgrade_rules.revision_problems(look.stores, look.wanted, source, target, settings.backups)
     if look.behind:
+        problems += [store.cannot_dump for store in look.stores if store.cannot_dump]
         problems += upgrade_rules.space_problems(look.stores, *host.spaces(look.stores))
     if problems:
         raise RefusedError(problems)

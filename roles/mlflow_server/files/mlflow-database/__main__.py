@@ -27,7 +27,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mlflow-database", description=__doc__.partition("\n")[0])
     parser.add_argument("--environment", type=Path, required=True, help="the server's environment file")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("status", help="tell engine, revision, size and rows by table")
+    commands.add_parser("status", help="tell engine, revision, size, rows by table, and what a dump would fail on")
     dump = commands.add_parser("dump", help="dump all databases into a new directory")
     verify = commands.add_parser("verify", help="restore a dump into a scratch place and compare")
     verify.add_argument("--scratch", type=Path, help="where to put files for that (default: beside the dump)")
@@ -58,7 +58,7 @@ def main() -> int:
         else:
             answer = backup.restore(databases, given.directory.absolute())
     except RefusalError as error:
-        answer = {"error": {"found": error.found, "why": error.why, "instead": error.instead}}
+        answer = {"error": error.told()}
     except OSError as error:
         answer = {
             "error": {

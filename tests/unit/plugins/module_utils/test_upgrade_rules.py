@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import upgrade_rules
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.upgrade_rules import Schema, Space, Store
 
 MIB = 1024 * 1024
@@ -53,6 +54,12 @@ def test_status_is_read() -> None:
     assert tracking == Store("tracking", "sqlite", "b", 5, {"runs": 3})
     # Releases before 3.6 did not note the accounts' revision.
     assert auth.revision == upgrade_rules.FIRST_AUTH_REVISION
+
+
+def test_what_a_dump_would_fail_on_is_read() -> None:
+    told = {"found": "there is no program pg_dump.", "why": "it dumps", "instead": "install it"}
+    (found,) = upgrade_rules.stores({"stores": {"tracking": {"engine": "postgresql", "cannot_dump": told}}})
+    assert found.cannot_dump == Problem("there is no program pg_dump", "it dumps", "install it")
 
 
 @pytest.mark.parametrize("counts", [{}, {"users": 0}])

@@ -47,9 +47,19 @@ def described(state: State) -> Entry:
     }
 
 
+def _cannot_dump(database: Database) -> Entry:
+    """Return why a database can't be dumped, nothing where it can."""
+    try:
+        database.require_programs()
+    except RefusalError as error:
+        return {"cannot_dump": error.told()}
+    return {}
+
+
 def status(databases: Mapping[str, Database]) -> Entry:
-    """Tell what is in the databases."""
-    return {"stores": {store: described(database.state()) for store, database in databases.items()}}
+    """Tell what is in the databases, and what a dump of them would fail on."""
+    stores = databases.items()
+    return {"stores": {store: {**described(each.state()), **_cannot_dump(each)} for store, each in stores}}
 
 
 def _require_space(directory: Path, wanted: int, purpose: str) -> None:

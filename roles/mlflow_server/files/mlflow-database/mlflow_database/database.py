@@ -29,6 +29,10 @@ class RefusalError(Exception):
         super().__init__(found)
         self.found, self.why, self.instead = found, why, instead
 
+    def told(self) -> dict[str, str]:
+        """Return it as it is told."""
+        return {"found": self.found, "why": self.why, "instead": self.instead}
+
 
 def read_tables(
     names: Iterable[str], dialect: sqlalchemy.Dialect, first: Callable[[str], Any]
@@ -82,6 +86,10 @@ class Database(abc.ABC):
     @abc.abstractmethod
     def state(self) -> State:
         """Look at the database.  Raises RefusalError when it can't be reached or read."""
+
+    @abc.abstractmethod
+    def require_programs(self) -> None:
+        """Raise RefusalError where the programs that dump and restore the database are absent, or too old for it."""
 
     @abc.abstractmethod
     def dump(self, path: Path) -> State:

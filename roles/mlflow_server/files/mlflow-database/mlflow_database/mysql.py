@@ -15,7 +15,7 @@ import contextlib
 import gzip
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from mlflow_database.database import CONNECT_TIMEOUT, VERSION_TABLES, RefusalErr
 from mlflow_database.server import Server, installed, reader, writer
 
 _PACKAGE = "mariadb-client"
+_DUMP = ("mariadb-dump", "mysqldump")
+_CLIENT = ("mariadb", "mysql")
 #: Access denied to a database, and a right that is lacking.
 _DENIED = (1044, 1227)
 #: PyMySQL's arguments and the same in an option file.
@@ -120,7 +122,11 @@ class Mysql(Server):
         finally:
             os.close(descriptor)
 
-    def _command(self, names: list[str], file: int, *options: str) -> list[str]:
+    def require_programs(self) -> None:
+        for names in (_DUMP, _CLIENT):
+            installed(names, _PACKAGE)
+
+    def _command(self, names: Sequence[str], file: int, *options: str) -> list[str]:
         argv = [installed(names, _PACKAGE), f"--defaults-file=/dev/fd/{file}", "--default-character-set=utf8mb4"]
         return [*argv, *options, str(self.url.database)]
 
@@ -139,7 +145,7 @@ class Mysql(Server):
         with (
             self._options() as file,
             gzip.open(path, "wb", compresslevel=_LEVEL) as packed,
-            reader(self._command(["mariadb-dump", "mysqldump"], file, *options), os.environ, [file]) as script,
+            reader(self._command(_DUMP, file, *options), os.environ, [file]) as script,
         ):
             for line in script:
                 rows.see(line)
@@ -161,7 +167,7 @@ class Mysql(Server):
         with (
             self._options() as file,
             gzip.open(path, "rb") as script,
-            writer(self._command(["mariadb", "mysql"], file, "--batch"), os.environ, [file]) as loader,
+            writer(self._command(_CLIENT, file, "--batch"), os.environ, [file]) as loader,
         ):
             loader.write(head.encode())
             loader.writelines(_DEFINER.sub(rb"\1", line) for line in script)

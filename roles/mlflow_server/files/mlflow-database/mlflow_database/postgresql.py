@@ -10,6 +10,7 @@ and libpq's "Environment Variables".
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
-from mlflow_database.database import CONNECT_TIMEOUT, VERSION_TABLES, State
+from mlflow_database.database import CONNECT_TIMEOUT, VERSION_TABLES, RefusalError, State
 from mlflow_database.server import Server, installed, reader, run, writer
 
 _PACKAGE = "postgresql-client"
 _DENIED = "42501"
+_VERSION = re.compile(rb"\(PostgreSQL\) (\d+)")
 #: The first release that knows the setting transaction_timeout.
 _RELEASE_17 = 170000
 #: libpq's parameters that its programs take from the environment, where no other account can see them.
@@ -87,6 +89,12 @@ def without_unknown_settings(script: Iterable[bytes], server_version: int) -> It
             yield line
 
 
+def major_version(told: bytes) -> int:
+    """Return the major version in what a program's ``--version`` prints, 0 where there is none."""
+    found = _VERSION.search(told)
+    return int(found[1]) if found else 0
+
+
 def rows_in(script: Iterable[bytes]) -> tuple[dict[str, int], dict[str, str]]:
     """Return rows by table, and revisions by version table, of a restore script."""
     counts: dict[str, int] = {}
@@ -133,7 +141,22 @@ class Postgresql(Server):
         given = {_VARIABLES[name]: str(value) for name, value in arguments.items() if name in _VARIABLES}
         return {**os.environ, "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), **given}
 
+    def require_programs(self) -> None:
+        program, *_others = (installed([name], _PACKAGE) for name in ("pg_dump", "pg_restore", "psql"))
+        with reader([program, "--version"], self._environment()) as told:
+            ours = major_version(told.read())
+        with self.connection() as connection:
+            theirs = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10000
+        if ours and ours < theirs:
+            raise RefusalError(
+                f"{program} is of PostgreSQL {ours}, and the {self.name} is of {theirs}",
+                "it dumps no database of a server newer than itself",
+                f"install postgresql-client-{theirs} or newer on this host (RHEL: postgresql{theirs}); PostgreSQL's own "
+                "repositories, apt.postgresql.org and yum.postgresql.org, have it for older distributions",
+            )
+
     def dump(self, path: Path) -> State:
+        self.require_programs()
         program = installed(["pg_dump"], _PACKAGE)
         with self.connection(isolation_level="REPEATABLE READ") as connection:
             snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()

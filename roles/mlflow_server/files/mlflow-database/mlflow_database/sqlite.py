@@ -125,6 +125,9 @@ class Sqlite(Database):
             ((size,),) = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         return State(self.engine, self.revision_of(versions), int(size), counts)
 
+    def require_programs(self) -> None:
+        """Python has all that is needed."""
+
     def dump(self, path: Path) -> State:
         if not self.path.exists():
             raise RefusalError(
