@@ -85,6 +85,17 @@ def migrate(store: str, url: str) -> None:
         engine = utils.create_sqlalchemy_engine_with_retry(url)
         utils._upgrade_db(engine)
     engine.dispose()
+    if engine.dialect.name == "sqlite":
+        forget_journal(engine.url.database)
+
+
+def forget_journal(file: str) -> None:
+    """Have it on the disk that SQLite's rollback journal is gone, which would take the last change back."""
+    descriptor = os.open(os.path.dirname(file), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def main() -> None:

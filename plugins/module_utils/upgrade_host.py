@@ -164,9 +164,7 @@ class Host:
     def _have_backups(self) -> None:
         """Make the directory of the dumps, which the service's account writes: a database may know it by its name."""
         path, who = self.settings.backups, self.programs.user()
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
+        upgrade_journal.durable_directory(path, 0o700)
         os.chown(path, who.uid, who.gid, follow_symlinks=False)
 
     def release_hold(self) -> None:

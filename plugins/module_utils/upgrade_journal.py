@@ -148,3 +148,12 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def durable_directory(path: str, mode: int) -> None:
+    """Make a directory where it is absent, and those above it for all to enter; their names are on the disk then."""
+    if not os.path.isdir(path):
+        parent = os.path.dirname(path)
+        durable_directory(parent, 0o755)
+        os.mkdir(path, mode)
+        sync_directory(parent)

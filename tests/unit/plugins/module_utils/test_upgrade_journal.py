@@ -133,3 +133,9 @@ def test_a_file_that_is_not_ours_is_not_guessed_at(tmp_path: Path, text: str) ->
     path.write_text(text)
     with pytest.raises(ValueError, match=r"upgrade\.json is no journal"):
         upgrade_journal.read(str(path))
+
+
+def test_directories_are_made_and_those_above_can_be_entered(tmp_path: Path) -> None:
+    for _again in range(2):
+        upgrade_journal.durable_directory(str(tmp_path / "a/b"), 0o700)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a/b")] == [0o755, 0o700]
