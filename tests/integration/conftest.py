@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,10 +18,12 @@ from lab import databases as servers
 from lab import requirements
 from lab.base import LabError, Places, Progress
 from lab.databases import Certificates, Server
+from tests.integration.databases import Database, create
 from tools import stage
 
 stage.link()
 sys.path.insert(0, str(stage.LINKED))
+NewDatabase = Callable[[str], Database]
 
 
 @pytest.fixture(scope="session")
@@ -95,3 +99,32 @@ def mariadb(public_directory: Path, certificates: Certificates) -> Iterator[Serv
         ):
             server.execute(statement, "mysql")
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest, certificates: Certificates) -> NewDatabase:
+    """Make empty databases with accounts of their own, on a server that is started when it is first asked for."""
+    numbers = itertools.count(1)
+
+    def make(engine: str) -> Database:
+        server: Server = request.getfixturevalue({"mysql": "mariadb"}.get(engine, engine))
+        return create(server, f"site{next(numbers)}", certificates)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fast_directory() -> Iterator[Path]:
+    """A directory in memory where that can be: MLflow has SQLite flush every call."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of so many megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -20,9 +20,10 @@ import pytest
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment
 from lab import requirements
 from lab.base import LabError, Places, Progress
-from tests.integration.database_program.site import NEWEST, PROGRAM, release
+from tests.integration.releases import FILES, NEWEST, release
 from tools import stage
 
+PROGRAM = FILES / "mlflow-database"
 BACKUP = stage.REPOSITORY / "roles/mlflow_backup/files/mlflow-backup"
 METHODS = ["rsync", "restic"]
 pytestmark = pytest.mark.usefixtures("programs")
@@ -129,7 +130,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
         tmp_path,
         {
             "directory": tmp_path / "backups",
-            "python": release(NEWEST),
+            "python": release(NEWEST).python,
             "program": PROGRAM,
             "environment": tmp_path / "server.env",
             "artifacts": "rsync",

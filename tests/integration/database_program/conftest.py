@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.databases import Certificates
-from tests.integration.database_program.site import NEWEST, Site, make_site
+from tests.integration.conftest import NewDatabase
+from tests.integration.database_program.site import Site
+from tests.integration.databases import ENGINES, Database
+from tests.integration.releases import NEWEST
 
 MakeSite = Callable[..., Site]
-NUMBERS = itertools.count(1)
-FIXTURES = {"postgresql": "postgresql", "mysql": "mariadb"}
 
 
 @pytest.fixture(scope="session")
-def fast_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
-    """Make directories in memory where that can be: MLflow has SQLite flush every call."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as parent:
+def new_site(fast_directory: Path, new_database: NewDatabase) -> MakeSite:
+    numbers = itertools.count(1)
 
-        def make(name: str) -> Path:
-            made = Path(parent, name)
-            made.mkdir()
-            return made
-
-        yield make
-
-
-@pytest.fixture(scope="session")
-def new_site(
-    request: pytest.FixtureRequest, fast_directory: Callable[[str], Path], certificates: Certificates
-) -> MakeSite:
     def make(engine: str, version: str = NEWEST) -> Site:
-        name = f"site{next(NUMBERS)}"
-        # The server is started when it is first asked for.
-        server = request.getfixturevalue(FIXTURES[engine]) if engine in FIXTURES else None
-        site = make_site(fast_directory(name), engine, name, server, certificates)
-        site.version = version
-        return site
+        directory = fast_directory / f"site{next(numbers)}"
+        (directory / "backend").mkdir(parents=True)
+        sqlite = f"sqlite:///{directory}/backend/mlflow.db"
+        return Site(directory, Database(sqlite) if engine == "sqlite" else new_database(engine), version)
 
     return make
 
@@ -60,7 +43,7 @@ def filled(new_site: MakeSite) -> Callable[[str], Site]:
     return fill
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

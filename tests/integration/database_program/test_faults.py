@@ -8,7 +8,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,9 +19,13 @@ from sqlalchemy import make_url
 
 from lab.databases import ODD, free_port
 from tests.integration.database_program.conftest import MakeSite
-from tests.integration.database_program.site import PROGRAM, SECONDS, Site, release
+from tests.integration.database_program.site import PROGRAM, SECONDS, Site
+from tests.integration.databases import Database, log_writer
+from tests.integration.releases import release
 
 COMPANIONS = ("-wal", "-shm", "-journal")
+#: What all engines share is tried on one.
+ONE = pytest.mark.parametrize("engine", ["sqlite"])
 
 
 def counts(site: Site) -> dict[str, int]:
@@ -32,8 +35,8 @@ def counts(site: Site) -> dict[str, int]:
 
 def elsewhere(site: Site, **changes: Any) -> Site:
     """The same site with another address of its database."""
-    uri = make_url(site.uri).set(**changes).render_as_string(hide_password=False)
-    return Site(site.directory, uri, site.version, site.server)
+    uri = make_url(site.database.uri).set(**changes).render_as_string(hide_password=False)
+    return Site(site.directory, Database(uri), site.version)
 
 
 @pytest.mark.parametrize("engine", ["postgresql", "mysql"])
@@ -54,9 +57,8 @@ def test_wrong_password_is_told_without_it(site: Site) -> None:
     assert "wr0ng" not in json.dumps(error)
 
 
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
 def test_no_argument_holds_the_address(site: Site, dumped: Path) -> None:
-    if site.engine == "sqlite":
-        pytest.skip("a file has no password")
     seen = set()
     with subprocess.Popen(site.command("verify", dumped), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -69,13 +71,26 @@ def test_no_argument_holds_the_address(site: Site, dumped: Path) -> None:
             time.sleep(0.01)
     assert process.returncode == 0
     assert any("psql" in line or "mariadb --defaults-file" in line for line in seen)
-    assert [line for line in seen if ODD in line or str(make_url(site.uri).password) in line] == []
+    assert [line for line in seen if ODD in line or str(make_url(site.database.uri).password) in line] == []
 
 
+@pytest.mark.parametrize(("engine", "program"), [("postgresql", "pg_dump"), ("mysql", "mariadb-dump")])
+def test_a_missing_program_is_told_before_it_is_wanted(site: Site, program: str, tmp_path: Path) -> None:
+    given = {"PATH": str(tmp_path)}
+    ran = subprocess.run(site.command("status"), env=given, capture_output=True, text=True, check=True, timeout=SECONDS)
+
+    told = json.loads(ran.stdout)["stores"]["tracking"]["cannot_dump"]
+    assert told["found"] == f"there is no program {program} on this host"
+    assert told["instead"].startswith("install ")
+    assert "cannot_dump" not in site.run("status")["stores"]["tracking"]
+
+
+@ONE
 def test_a_backup_is_never_written_over(site: Site, dumped: Path) -> None:
     assert "exists" in site.fail("dump", dumped)["found"]
 
 
+@ONE
 @pytest.mark.parametrize("damage", ["truncated", "altered", "gone", "manifest", "no manifest"])
 def test_damaged_dump_is_refused(damage: str, site: Site, dumped: Path, tmp_path: Path) -> None:
     bad = Path(shutil.copytree(dumped, tmp_path / "bad"))
@@ -101,6 +116,7 @@ def test_damaged_dump_is_refused(damage: str, site: Site, dumped: Path, tmp_path
     assert counts(site) == before
 
 
+@ONE
 def test_rows_are_compared_with_the_manifest(site: Site, dumped: Path, tmp_path: Path) -> None:
     bad = Path(shutil.copytree(dumped, tmp_path / "bad"))
     manifest = json.loads((bad / "manifest.json").read_text())
@@ -110,16 +126,8 @@ def test_rows_are_compared_with_the_manifest(site: Site, dumped: Path, tmp_path:
     assert "runs has 12 rows instead of 13" in site.fail("verify", bad)["found"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
+@ONE
+@pytest.mark.parametrize("small_disk", [24], indirect=True)
 def test_short_space_is_refused(site: Site, small_disk: Path) -> None:
     (small_disk / "full").write_bytes(bytes(12 * 2**20))
 
@@ -129,6 +137,7 @@ def test_short_space_is_refused(site: Site, small_disk: Path) -> None:
     assert sorted(path.name for path in small_disk.iterdir()) == ["full"]
 
 
+@pytest.mark.parametrize("small_disk", [24], indirect=True)
 def test_disk_that_fills_up_meanwhile(site: Site, small_disk: Path) -> None:
     """The space is not looked at here, as if somebody else took it a moment later."""
     with open(small_disk / "full", "wb", buffering=0) as stream:
@@ -193,29 +202,14 @@ def test_a_killed_restore_is_finished_by_the_next_one(new_site: MakeSite, engine
     assert restored["stores"]["tracking"]["counts"] == dumped == counts(site)
 
 
-def writer(site: Site, statement: str) -> list[str]:
-    """Return a program that changes a SQLite database in WAL mode, and waits with it open."""
-    script = (
-        "import sqlite3, sys, time; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
-        "db.execute('PRAGMA journal_mode = WAL'); db.execute('PRAGMA wal_autocheckpoint = 0');"
-        f"db.execute({statement!r}); print('written', flush=True); time.sleep(600)"
-    )
-    return [sys.executable, "-c", script, str(site.file)]
-
-
 @pytest.fixture
 def wal(new_site: MakeSite) -> Iterator[tuple[Site, subprocess.Popen[bytes]]]:
     """A database in WAL mode, whose last change is in the log only."""
     site = new_site("sqlite")
     site.mlflow("write")
-    statement = (
-        "INSERT INTO experiment_tags SELECT 'in the log', 'x', experiment_id FROM experiments WHERE name != 'Default'"
-    )
-    with subprocess.Popen(writer(site, statement), stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"written\n"
+    statement = "INSERT INTO experiment_tags VALUES ('in the log', 'x', 0)"
+    with log_writer(site.file, statement) as process:
         yield site, process
-        process.kill()
 
 
 def test_a_dump_has_what_is_in_the_log_only(wal: tuple[Site, Any], tmp_path: Path) -> None:
@@ -234,10 +228,8 @@ def test_a_log_of_a_killed_server_is_not_played_into_the_restored_file(wal: tupl
     process.kill()
     process.wait()
     statement = "UPDATE runs SET name = 'later', lifecycle_stage = 'deleted'"
-    with subprocess.Popen(writer(site, statement), stdout=subprocess.PIPE) as second:
-        assert second.stdout is not None
-        second.stdout.readline()
-        second.kill()
+    with log_writer(site.file, statement):
+        pass
     assert Path(f"{site.file}-wal").stat().st_size > 0
 
     site.run("restore", tmp_path / "dump")
@@ -260,7 +252,9 @@ def test_a_database_in_use_is_not_restored(wal: tuple[Site, Any], tmp_path: Path
 @pytest.mark.parametrize("engine", ["postgresql", "mysql"])
 def test_a_served_database_in_use_is_not_restored(site: Site, dumped: Path) -> None:
     hold = "import sys, time, sqlalchemy; c = sqlalchemy.create_engine(sys.argv[1]).connect(); print(flush=True); time.sleep(600)"
-    with subprocess.Popen([str(release(site.version)), "-c", hold, site.uri], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [str(release(site.version).python), "-c", hold, site.database.uri], stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         error = site.fail("restore", dumped)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.moves.conftest import Release, installed
+from tests.integration.releases import NEWEST, Release, release
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +33,4 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def newest() -> Release:
-    return installed("3.17.2")
+    return release(NEWEST)

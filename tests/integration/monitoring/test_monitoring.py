@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.moves.conftest import Release, free_port, get
+from lab.databases import free_port
+from tests.integration.moves.conftest import get, serving
+from tests.integration.releases import Release
 from tools import stage
 
 HERE = Path(__file__).parent
@@ -124,7 +126,7 @@ def test_prometheus_scrapes_a_real_server(tmp_path: Path, prometheus: Path, newe
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": str(tmp_path / "artifacts"),
         "MLFLOW_EXPOSE_PROMETHEUS": str(metrics),
     }
-    with newest.serving(tmp_path, environment) as url:
+    with serving(newest, tmp_path, environment) as url:
         server = urllib.parse.urlsplit(url).netloc
         assert "failed=0" in deploy(tmp_path, prometheus, mlflow_monitoring_targets=[server])
         get(url, "/ajax-api/2.0/mlflow/experiments/get?experiment_id=0")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.moves.conftest import installed
+from tests.integration.moves.conftest import log_everything, serving
+from tests.integration.releases import NEWEST, release
 from tools import stage
 
 PROGRAM = stage.REPOSITORY / "roles/mlflow_gc/files/mlflow-gc"
@@ -26,10 +27,10 @@ def age(database: Path, days: int) -> None:
 
 @pytest.mark.parametrize(
     ("version", "access"),
-    [("2.22.5", "proxied"), ("3.1.4", "direct"), ("3.17.2", "direct"), ("3.17.2", "proxied")],
+    [("2.22.5", "proxied"), ("3.1.4", "direct"), (NEWEST, "direct"), (NEWEST, "proxied")],
 )
 def test_reported_then_removed(version: str, access: str, tmp_path: Path) -> None:
-    release, root, database = installed(version), tmp_path / "artifacts", tmp_path / "mlflow.db"
+    installed, root, database = release(version), tmp_path / "artifacts", tmp_path / "mlflow.db"
     root.mkdir()
     proxied = access == "proxied"
     environment = {
@@ -38,12 +39,12 @@ def test_reported_then_removed(version: str, access: str, tmp_path: Path) -> Non
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/" if proxied else str(root),
         **({"MLFLOW_ARTIFACTS_DESTINATION": str(root)} if proxied else {}),
     }
-    with release.serving(tmp_path, environment) as url:
-        logged = release.log_everything(url, tmp_path)
+    with serving(installed, tmp_path, environment) as url:
+        logged = log_everything(installed, url, tmp_path)
 
         def collect(*arguments: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [release.python, "-I", PROGRAM, "--older-than-days", "1", *arguments],
+                [installed.python, "-I", PROGRAM, "--older-than-days", "1", *arguments],
                 env={**environment, "HOME": str(tmp_path), "MLFLOW_TRACKING_URI": url, "PATH": "/usr/bin:/bin"},
                 cwd="/",
                 check=False,
@@ -79,7 +80,7 @@ def test_reported_then_removed(version: str, access: str, tmp_path: Path) -> Non
 
 def test_files_that_stay_are_told(tmp_path: Path) -> None:
     """A release that passes over what it can't remove must not look as if all were well."""
-    release, database = installed("3.17.2"), tmp_path / "mlflow.db"
+    database = tmp_path / "mlflow.db"
     root = tmp_path / "artifacts"
     (root / "1/r/artifacts").mkdir(parents=True)
     (root / "1/r/artifacts/model").write_bytes(b"model")
@@ -96,7 +97,7 @@ def test_files_that_stay_are_told(tmp_path: Path) -> None:
         "main.__globals__['remove'] = lambda days: 0; sys.exit(main())"
     )
     done = subprocess.run(
-        [release.python, "-I", "-c", script, PROGRAM, "--older-than-days", "1", "--delete"],
+        [release(NEWEST).python, "-I", "-c", script, PROGRAM, "--older-than-days", "1", "--delete"],
         env={"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{database}"},
         check=False,
         capture_output=True,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import multiprocessing
 import os
+import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -14,6 +20,10 @@ from sqlalchemy import event
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_mover, move_record
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_location import Root
+
+#: A move of one of everything has more.
+STEPS = 30
+FORK = multiprocessing.get_context("fork")
 
 
 def texts(uri: str) -> dict[str, list[str]]:
@@ -38,8 +48,8 @@ def texts(uri: str) -> dict[str, list[str]]:
     return found
 
 
-def move_killed_at(point: int, environment: dict[str, str], parent: str, wish: dict[str, Any]) -> None:
-    """Move, and be killed at the ``point``-th step that leaves something behind."""
+def move_killed_at(point: int, environment: dict[str, str], parent: str, wish: dict[str, Any]) -> int:
+    """Move, be killed at the ``point``-th step that leaves something behind, and return how many steps there are."""
     steps = 0
 
     def step(*_arguments: Any, **_named: Any) -> None:
@@ -72,11 +82,55 @@ def move_killed_at(point: int, environment: dict[str, str], parent: str, wish: d
     if plan.needed:
         with move_record.locked(parent):
             mover.finish(plan)
-    print(json.dumps({"needed": plan.needed, "steps": steps}))
+    return steps
+
+
+def forked(point: int, given: dict[str, Any]) -> tuple[int, int]:
+    """Move in a process of its own; return what that ended with, as the shell counts, and how many steps there were."""
+    steps = FORK.Value("i", 0)
+
+    def move() -> None:
+        steps.value = move_killed_at(point, **given)
+
+    process = FORK.Process(target=move)
+    process.start()
+    process.join()
+    return process.exitcode or 0, steps.value
+
+
+def state(database: Path, target: Path) -> str:
+    """Return what tells one state of a database of SQLite and of a directory from another."""
+    found = hashlib.sha256()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        found.update("\n".join(connection.iterdump()).encode())
+    for path in sorted(path for path in target.rglob("*") if path.is_file()):
+        found.update(str(path.relative_to(target)).encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def walk(database: str, **given: Any) -> list[str]:
+    """Move once as it should be, then be killed anywhere and go on; return what came of it differently."""
+    file, kept, target = Path(database), Path(f"{database}.kept"), Path(given["wish"]["target"]["directory"])
+    shutil.copy(file, kept)
+    target.mkdir()
+    (code, steps), wanted = forked(0, given), state(file, target)
+    found = [] if code == 0 and steps > STEPS else [f"the whole move ended with {code} after {steps} steps"]
+    # Each kind of step is there many times, but for the last ones.
+    for point in [*range(1, steps - 8, 5), *range(steps - 8, steps + 1)]:
+        shutil.copy(kept, file)
+        shutil.rmtree(target)
+        shutil.rmtree(given["parent"])
+        target.mkdir()
+        ended = forked(point, given)[0], forked(0, given)[0], state(file, target) == wanted
+        if ended != (-signal.SIGKILL, 0, True):
+            found.append(f"killed at step {point} of {steps}: {ended}")
+    return found
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "texts":
         print(json.dumps(texts(sys.argv[2])))
+    elif sys.argv[1] == "walk":
+        print(json.dumps(walk(**json.loads(sys.argv[2]))))
     else:
         move_killed_at(**json.loads(sys.argv[2]))

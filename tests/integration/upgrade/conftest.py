@@ -1,128 +1,105 @@
-"""Sites with real releases and real data, on SQLite and PostgreSQL."""
+"""Sites with real releases and real data, on databases of all kinds."""
 
 from __future__ import annotations
 
+import itertools
 import os
-import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.integration.upgrade.site import OLD, Site, free_port, seed, seeded
+from tests.integration.conftest import NewDatabase
+from tests.integration.databases import Database
+from tests.integration.seeds import seed, seeded_file
+from tests.integration.upgrade.site import Site
 
 RUNS = 1000
-#: Older releases compare numbers with texts, which psycopg 3 does not put up with.
-EXTRA = {(version, "postgresql"): ("psycopg2-binary==2.9.10",) for version in OLD}
 MakeSite = Callable[..., Site]
-
-
-class Postgres:
-    """A throwaway cluster, which root starts as somebody else."""
-
-    def __init__(self, directory: Path) -> None:
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if not found:
-            pytest.skip("SKIPPED on PostgreSQL: there is no /usr/lib/postgresql/*/bin (Debian's package postgresql)")
-        self.programs = found[-1].parent
-        self.directory = directory
-        self.port = free_port()
-        self.templates: set[str] = set()
-        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-    def run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs as the cluster's owner."""
-        who = ["runuser", "-u", self.user, "--"] if os.geteuid() == 0 else []
-        command = [*who, str(self.programs / program), *arguments]
-        subprocess.run(command, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
-
-    def start(self) -> None:
-        """Make the cluster and start it; nothing in it is worth a flush."""
-        self.directory.mkdir()
-        shutil.chown(self.directory, self.user)
-        data = str(self.directory / "data")
-        self.run("initdb", "--auth=trust", "--username=mlflow", "--no-sync", "--encoding=UTF8", "--pgdata", data)
-        options = f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"
-        log = str(self.directory / "log")
-        self.run("pg_ctl", "start", "--wait", "--silent", "--pgdata", data, "--options", options, "--log", log)
-
-    def stop(self) -> None:
-        """Stop the cluster, whoever is still connected."""
-        self.run("pg_ctl", "stop", "--mode=immediate", "--pgdata", str(self.directory / "data"))
-
-    def seeded(self, version: str, name: str) -> str:
-        """Make a database that an old release has written, and return its address."""
-        template, extra = f"seed-{version}", EXTRA[version, "postgresql"]
-        address = f"postgresql+psycopg2://mlflow:s%40cret@127.0.0.1:{self.port}"
-        given = ("--host", str(self.directory), "--port", str(self.port), "--username", "mlflow")
-        if template not in self.templates:
-            self.run("createdb", *given, template)
-            seed(version, f"{address}/{template}", RUNS, self.directory / "artifacts", *extra)
-            self.templates.add(template)
-        self.run("createdb", *given, "--template", template, name)
-        return f"{address}/{name}"
+Seeded = Callable[[str, str], Database]
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    # Not pytest's directory, which is for its own user only.
-    with tempfile.TemporaryDirectory(prefix="selfhosted-mlflow-") as name:
-        Path(name).chmod(0o711)
-        cluster = Postgres(Path(name, "cluster"))
-        cluster.start()
-        yield cluster
-        cluster.stop()
+def seeded(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Seeded:
+    """Make databases of an engine that a release has written; each release writes once."""
+    templates: dict[tuple[str, str], Database] = {}
+    numbers = itertools.count(1)
 
+    def make(engine: str, version: str) -> Database:
+        if engine == "sqlite":
+            file = tmp_path_factory.mktemp("backend") / "mlflow.db"
+            shutil.copy(seeded_file(version, RUNS), file)
+            return Database(f"sqlite:///{file}")
+        if (engine, version) not in templates:
+            template = templates[engine, version] = new_database(engine)
+            seed(template, version, "write", str(RUNS), tmp_path_factory.mktemp("artifacts"))
+        return templates[engine, version].copied(f"upgraded{next(numbers)}")
 
-@dataclass(frozen=True)
-class SmallDisk:
-    """A file system of a few megabytes."""
-
-    path: Path
-
-    def fill(self, leave: int) -> None:
-        """Take all of its space but some megabytes."""
-        free = shutil.disk_usage(self.path).free - leave * 1024 * 1024
-        (self.path / "filling").write_bytes(bytes(free))
+    return make
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(path)], check=True)
-    yield SmallDisk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+def make_site(tmp_path: Path, seeded: Seeded) -> Iterator[MakeSite]:
+    """Return a function that lays out a server of an old release with its data, started only when told so."""
+    sites: list[Site] = []
 
-
-@pytest.fixture
-def make_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeSite]:
-    """Return a function that lays out a server of an old release with its data, started unless told otherwise."""
-    sites = []
-
-    def make(version: str, engine: str = "sqlite", started: bool = True, beside: Site | None = None) -> Site:
-        root = tmp_path / ("second" if beside else "mlflow")
-        extra = EXTRA.get((version, engine), ())
-        if beside:
-            uri = beside.uri
-        elif engine == "sqlite":
-            database = root / "backend" / "mlflow.db"
-            database.parent.mkdir(parents=True)
-            shutil.copy(seeded(version, RUNS), database)
-            uri = f"sqlite:///{database}"
-        else:
-            cluster: Postgres = request.getfixturevalue("postgres")
-            uri = cluster.seeded(version, f"{abs(hash(str(root)))}")
-        site = Site.make(root, version, uri, *extra)
+    def make(version: str, engine: str = "sqlite", database: Database | None = None, started: bool = False) -> Site:
+        site = Site.make(tmp_path / f"mlflow{len(sites)}", version, database or seeded(engine, version))
         sites.append(site)
         if started:
-            assert site.systemctl("start", "mlflow.service") == 0, (root / "server.log").read_text()
+            site.start()
         return site
 
     yield make
     for site in sites:
         site.systemctl("stop", "mlflow.service")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system of its own, whose power can be cut."""
+
+    image: Path
+    place: Path
+
+    def mount(self) -> None:
+        # Nothing gets to the disk for being replaced, or within this test's time: only what was flushed.
+        options = "loop,noauto_da_alloc,commit=300"
+        subprocess.run(["mount", "-t", "ext4", "-o", options, self.image, self.place], check=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", self.place], check=True)
+
+    def cut_power(self, site: Site) -> None:
+        """Go on with what is on the disk at this moment, as after a power cut; processes are gone."""
+        left = self.image.with_suffix(".left")
+        subprocess.run(["cp", "--sparse=always", self.image, left], check=True)
+        site.kill()
+        self.unmount()
+        left.replace(self.image)
+        self.mount()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk of 300 MB, of which a few are used."""
+    made = Disk(tmp_path / "disk.ext4", tmp_path / "disk")
+    made.place.mkdir()
+    subprocess.run(["truncate", "--size=300M", made.image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", made.image], check=True)
+    made.mount()
+    yield made
+    made.unmount()
+
+
+@pytest.fixture
+def site_on_disk(disk: Disk, seeded: Seeded) -> Iterator[Site]:
+    """A server of 3.1.4 with its database on that disk; nothing of it is still to be written."""
+    file = shutil.copy(seeded("sqlite", "3.1.4").name, disk.place)
+    site = Site.make(disk.place / "mlflow", "3.1.4", Database(f"sqlite:///{file}"))
+    os.sync()
+    yield site
+    site.kill()

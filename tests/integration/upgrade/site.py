@@ -8,8 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,71 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment, releases, virtualenv
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment, releases
+from lab.databases import free_port
+from tests.integration.databases import Database
+from tests.integration.releases import FILES, NEWEST, release
+from tests.integration.seeds import address
 from tools import stage
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
-FILES = stage.REPOSITORY / "roles/mlflow_server/files"
-CACHE = stage.REPOSITORY / ".cache/integration"
-OLD = ("2.22.5", "3.1.4")
-NEW = "3.17.2"
 OPENER = urllib.request.build_opener()
 #: Uses the module as Ansible does, but for the kill: see driver.py.
 DRIVER = HERE / "driver.py"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def release(version: str, *extra: str) -> str:
-    """Build a release from the role's lock and extra packages, once for all runs, and return its name."""
-    interpreter = os.path.realpath(PYTHON)
-    lock = FILES / f"locks/mlflow-{version}-py{sys.version_info[0]}.{sys.version_info[1]}.txt"
-    recipe = virtualenv.Recipe(f"mlflow-{version}", lock.read_text(), extra, interpreter, "uv")
-    layout = releases.Layout(str(CACHE))
-    if recipe.release not in releases.scan(layout).complete:
-        directory = layout.release(recipe.release)
-        shutil.rmtree(directory, ignore_errors=True)
-        Path(directory).parent.mkdir(parents=True, exist_ok=True)
-        uv = str(shutil.which("uv"))
-        subprocess.run(virtualenv.create(recipe, directory, uv).argv, check=True)
-        Path(directory, "requirements.txt").write_text(recipe.requirements)
-        Path(directory, "constraints.txt").write_text(virtualenv.constraints(recipe.requirements))
-        for command in virtualenv.fill(recipe, directory, uv, virtualenv.Sources(), compile_all=False):
-            subprocess.run(command.argv, check=True)
-        subprocess.run([f"{directory}/bin/python", "-c", "import mlflow.server, mlflow.cli"], check=True)
-        releases.finish(layout, recipe.release, {})
-    return recipe.release
-
-
-def seed(version: str, uri: str, runs: int, artifacts: Path, *extra: str) -> None:
-    """Fill an empty database by a release's own client."""
-    python = CACHE / "venvs" / release(version, *extra) / "bin/python"
-    given = {
-        "PATH": os.environ["PATH"],
-        "MLFLOW_BACKEND_STORE_URI": uri,
-        "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    command = [str(python), "-I", str(HERE / "seed.py"), str(runs), str(artifacts)]
-    ran = subprocess.run(command, env=given, cwd="/", capture_output=True, text=True, check=False, timeout=300)
-    assert ran.returncode == 0, ran.stderr
-
-
-def seeded(version: str, runs: int) -> Path:
-    """Return a SQLite file that an old release has written, made once for all runs of the tests."""
-    path = CACHE / f"seed-{version}-{runs}.db"
-    if not path.exists():
-        # In memory where that can be: every run is committed four times.
-        scratch = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else CACHE) / f"seed-{os.getpid()}.db"
-        seed(version, f"sqlite:///{scratch}", runs, CACHE / "artifacts")
-        shutil.move(scratch, path.with_suffix(".new"))
-        path.with_suffix(".new").rename(path)
-    return path
 
 
 @dataclass(frozen=True)
@@ -91,21 +36,19 @@ class Site:
     """One server: ``root`` is its install root."""
 
     root: Path
-    uri: str
+    database: Database
     port: int
-    extra: tuple[str, ...] = ()
 
     @classmethod
-    def make(cls, root: Path, version: str, uri: str, *extra: str) -> Site:
+    def make(cls, root: Path, version: str, database: Database) -> Site:
         """Lay out a server of an old release; it is not started."""
-        site = cls(root, uri, free_port(), extra)
+        site = cls(root, database, free_port())
         for directory in ("venvs", "bin", "libexec"):
             (root / directory).mkdir(parents=True)
-        for each in (version, NEW):
-            name = release(each, *extra)
+        for each in (version, NEWEST):
             # The releases are built once, and their own paths stand in them.
-            (root / "venvs" / name).symlink_to(CACHE / "venvs" / name)
-        releases.activate(releases.Layout(str(root)), release(version, *extra))
+            (root / "venvs" / release(each).name).symlink_to(release(each).directory)
+        releases.activate(releases.Layout(str(root)), release(version).name)
         shutil.copy(FILES / "mlflow-ready", root / "libexec")
         shutil.copytree(FILES / "mlflow-database", root / "libexec/mlflow-database")
         shim = root / "bin/systemctl"
@@ -113,7 +56,7 @@ class Site:
         shim.chmod(0o755)
         given = {
             "HOME": root,
-            "MLFLOW_BACKEND_STORE_URI": uri,
+            "MLFLOW_BACKEND_STORE_URI": address(database, version),
             "MLFLOW_HOST": "127.0.0.1",
             "MLFLOW_PORT": site.port,
             "MLFLOW_WORKERS": 1,
@@ -126,26 +69,29 @@ class Site:
         (root / "server.env").write_text(environment.render(given))
         return site
 
-    def add_accounts(self, version: str) -> Path:
-        """Give it a database of accounts with one user, made by an old release, and return its file."""
-        file, config = self.root / "backend/accounts.db", self.root / "auth.ini"
+    def add_accounts(self, version: str, database: Database) -> None:
+        """Give it a database of accounts with one user, made by an old release."""
+        config, uri = self.root / "auth.ini", address(database, version)
         config.write_text(
-            f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{file}\n"
-            "admin_username = admin\nadmin_password = password1234\n"
+            "[mlflow]\ndefault_permission = READ\nadmin_username = admin\nadmin_password = password1234\n"
+            f"database_uri = {uri.replace('%', '%%')}\n"
         )
         with (self.root / "server.env").open("a") as stream:
             stream.write(f'MLFLOW_AUTH_CONFIG_PATH="{config}"\n')
+        self.users(version, database, "alice")
+
+    def users(self, version: str, database: Database, new: str = "") -> list[str]:
+        """Return the names of the accounts that a release finds, after making one."""
         program = (
-            "import sys, sqlalchemy; from mlflow.server.auth.db import utils;"
-            "utils.migrate(sqlalchemy.create_engine(sys.argv[1]), 'head')"
+            "import sys; from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore; store = SqlAlchemyStore();"
+            "store.init_db(sys.argv[1]); store.create_user(sys.argv[2], 'a long password') if sys.argv[2] else None;"
+            "print(*(user.username for user in store.list_users()))"
         )
-        python = self.root / "venvs" / release(version) / "bin/python"
-        given = {"PATH": os.environ["PATH"], "MLFLOW_AUTH_CONFIG_PATH": str(config)}
-        subprocess.run([python, "-I", "-c", program, f"sqlite:///{file}"], env=given, check=True, timeout=120)
-        with contextlib.closing(sqlite3.connect(file)) as connection:
-            connection.execute("INSERT INTO users (username, password_hash, is_admin) VALUES ('alice', 'x', 1)")
-            connection.commit()
-        return file
+        given = {"PATH": os.environ["PATH"], "MLFLOW_AUTH_CONFIG_PATH": str(self.root / "auth.ini")}
+        command = [str(release(version).python), "-I", "-c", program, address(database, version), new]
+        return subprocess.run(
+            command, env=given, check=True, capture_output=True, text=True, timeout=120
+        ).stdout.split()
 
     @property
     def backups(self) -> Path:
@@ -172,11 +118,25 @@ class Site:
     def systemctl(self, *arguments: str) -> int:
         return subprocess.run([self.root / "bin/systemctl", *arguments], check=False, timeout=120).returncode
 
+    def start(self) -> None:
+        """Have the server answer."""
+        assert self.systemctl("start", "mlflow.service") == 0, (self.root / "server.log").read_text()
+
+    def kill(self) -> None:
+        """End the server as a power cut does."""
+        with contextlib.suppress(OSError, ValueError):
+            number = int((self.root / "server.pid").read_text())
+            os.killpg(number, signal.SIGKILL)
+            for _each in range(200):
+                # Until the last of its processes is gone, and a zombie's files are closed.
+                os.killpg(number, 0)
+                time.sleep(0.05)
+
     def arguments(self, version: str, **more: object) -> dict[str, Any]:
         """What the role gives the module."""
         given = {
             "root": str(self.root),
-            "release": release(version, *self.extra),
+            "release": release(version).name,
             "environment_file": str(self.root / "server.env"),
             "user": pwd.getpwuid(os.geteuid()).pw_name,
             "backups": str(self.backups),
@@ -185,7 +145,7 @@ class Site:
         }
         return {**given, **more}
 
-    def upgrade(self, version: str = NEW, kill_at: str = "", **more: object) -> dict[str, Any]:
+    def upgrade(self, version: str = NEWEST, kill_at: str = "", **more: object) -> dict[str, Any]:
         """Run the module in a process of its own and return what it said; {} when it was killed at ``kill_at``."""
         command = [PYTHON, str(DRIVER), kill_at]
         given = json.dumps(self.arguments(version, **more))
@@ -207,7 +167,7 @@ class Site:
         return said
 
     @contextlib.contextmanager
-    def begun(self, version: str = NEW) -> Iterator[subprocess.Popen[str]]:
+    def begun(self, version: str = NEWEST) -> Iterator[subprocess.Popen[str]]:
         """Have the module at work."""
         command = [PYTHON, str(DRIVER), ""]
         with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=self.variables, cwd=HERE) as process:
