@@ -25,7 +25,7 @@ ROLE = stage.REPOSITORY / "roles" / "mlflow_monitoring"
 README = (ROLE / "README.md").read_text(encoding="utf-8")
 
 
-def deploy(directory: Path, prometheus: Path, *options: str, **inputs: Any) -> str:
+def deploy(directory: Path, prometheus: Path, **inputs: Any) -> str:
     """Run the role on this machine, into a directory, and return what Ansible said."""
     variables = {
         "mlflow_monitoring_directory": str(directory / "mlflow"),
@@ -43,7 +43,7 @@ def deploy(directory: Path, prometheus: Path, *options: str, **inputs: Any) -> s
     play = {"hosts": "monitoring", "gather_facts": False, "roles": ["selfhosted.mlflow.mlflow_monitoring"]}
     (directory / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
     (directory / "play.yml").write_text(json.dumps([{**play, "vars": variables}]), encoding="utf-8")
-    command = ["ansible-playbook", "--inventory", directory / "hosts.yml", directory / "play.yml", *options]
+    command = ["ansible-playbook", "--inventory", str(directory / "hosts.yml"), str(directory / "play.yml")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     return ended.stdout + ended.stderr
 
@@ -140,7 +140,7 @@ def test_prometheus_scrapes_a_real_server(tmp_path: Path, prometheus: Path, newe
         )
         port = free_port()
         command = [
-            prometheus / "prometheus",
+            str(prometheus / "prometheus"),
             f"--config.file={tmp_path}/prometheus.yml",
             f"--storage.tsdb.path={tmp_path}/data",
             f"--web.listen-address=127.0.0.1:{port}",
