@@ -25,6 +25,8 @@ LOCK = stage.REPOSITORY / "requirements" / "collections.txt"
 WANTED = (
     "ansible.posix",
     "community.docker",
+    # What the role mlflow_firewall can tell of open ports; ansible.posix, too.
+    "community.general",
     "community.library_inventory_filtering_v1",
     # What the role mlflow_database depends on.
     "community.mysql",

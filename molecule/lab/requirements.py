@@ -32,6 +32,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "backups": {"restic": "restic", "rsync": "rsync"},
     "databases": {"mariadb-server": "mariadbd", "openssl": "openssl", "postgresql": "pg_createcluster"},
+    "firewall": {"iproute2": "ip", "nftables": "/usr/sbin/nft"},
     "docker": {**_BUILD, "docker.io": "dockerd"},
 }
 

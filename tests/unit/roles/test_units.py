@@ -14,6 +14,7 @@ from tests.unit.roles.role_files import ROLES
 #: The exposure of each unit, from 0 (nothing) to 10.  The watch starts as root, to look as an ordinary user.
 EXPOSURE = {
     "mlflow_server/templates/mlflow.service.j2": 1.5,
+    "mlflow_firewall/templates/mlflow-firewall.service.j2": 2.3,
     "mlflow_gc/templates/mlflow-gc.service.j2": 1.5,
     "mlflow_backup/templates/mlflow-backup.service.j2": 1.8,
     "mlflow_artifact_check/templates/mlflow-artifact-watch.service.j2": 2.4,
