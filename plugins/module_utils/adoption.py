@@ -14,13 +14,19 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
-from typing import Callable
+from collections.abc import Iterator, Sequence
+from typing import Callable, Optional
 
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import deployment
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.deployment import Process
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import Owner, acting_as
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
 _BESIDE = ("", "-wal", "-journal")
 _INTERVAL = 0.2
+#: Files that are looked at before the move looks at all.
+_LOOKED_AT = 10_000
+_RESERVE = 64 << 20
 #: Tables of people's data; what any of them had must be there afterwards.
 COUNTED = (
     *("experiments", "runs", "metrics", "latest_metrics", "params", "tags", "datasets", "inputs"),
@@ -38,7 +44,7 @@ def terminate(server: Process, table: Callable[[], dict[int, Process]], timeout:
     Older releases run gunicorn, which goes on answering when only its parent is told to end (seen: 2.22.5).
     ``table`` returns all processes by number.
     """
-    family = _family(server, table())
+    family = deployment.family(server, table())
     deadline = time.monotonic() + timeout
     told: set[int] = set()
     while True:
@@ -60,14 +66,6 @@ def terminate(server: Process, table: Callable[[], dict[int, Process]], timeout:
         time.sleep(_INTERVAL)
 
 
-def _family(server: Process, processes: dict[int, Process]) -> list[Process]:
-    """Return a process and its descendants, parents first."""
-    family = [server]
-    for one in family:
-        family += [child for child in processes.values() if child.parent == one.pid]
-    return family
-
-
 def users_of(path: str) -> Iterator[int]:
     """Yield the processes that have a file open."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -77,6 +75,52 @@ def users_of(path: str) -> Iterator[int]:
                     if os.path.samefile(f"/proc/{pid}/fd/{name}", path):
                         yield int(pid)
                         break
+
+
+def unreadable(directory: str, account: Optional[Owner]) -> str:
+    """Return a path among the first below a directory that may not be read, '' when all may.
+
+    What root may not, ``account`` perhaps may: a file server knows no root (root_squash), nor another's files.
+    """
+    refused = _refused(directory)
+    if refused and account:
+        with acting_as(account):
+            refused = _refused(directory)
+    return refused
+
+
+def _refused(directory: str) -> str:
+    errors: list[OSError] = []
+    looked_at = 0
+    for below, _directories, files in os.walk(directory, onerror=errors.append):
+        if errors:
+            return str(errors[0].filename)
+        for name in files:
+            path = os.path.join(below, name)
+            if not (os.path.islink(path) or os.access(path, os.R_OK, effective_ids=True)):
+                return path
+        looked_at += len(files) + 1
+        if looked_at > _LOOKED_AT:
+            break
+    return str(errors[0].filename) if errors else ""
+
+
+def room_problem(database: str, directories: Sequence[str]) -> Optional[Problem]:
+    """Return that a database's copies do not fit into directories, which need not be there yet."""
+    size = sum(os.path.getsize(database + suffix) for suffix in _BESIDE if os.path.exists(database + suffix))
+    for directory in directories:
+        near = directory
+        while not os.path.isdir(near):
+            near = os.path.dirname(near)
+        free = shutil.disk_usage(near).free
+        # Both copies may go to one disk.
+        if free < len(directories) * size + _RESERVE:
+            return Problem(
+                f"{database} has {size} bytes, and {directory} has room for {free}",
+                f"it is copied {len(directories)} times, and the old one stays",
+                "make room, or set mlflow_backup_directory to another disk",
+            )
+    return None
 
 
 def back_up(database: str, directory: str) -> str:

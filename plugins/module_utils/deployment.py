@@ -8,6 +8,7 @@ Source: ``mlflow server --help`` of 2.22.5, 3.1.4 and 3.17.2, and ``mlflow.cli.s
 
 from __future__ import annotations
 
+import glob
 import os
 import posixpath
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import urlsplit
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import artifact_uri
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import adopted_database, artifact_uri
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
 #: Options with a value that say what is to be adopted, and the variables that say the same.
@@ -33,8 +34,8 @@ _OPTIONS = {
 }
 _SHORT = {"-h": "--host", "-p": "--port", "-w": "--workers"}
 _FLAGS = {"--serve-artifacts": "true", "--no-serve-artifacts": "false"}
-_CREDENTIALS = re.compile(r"://[^/@]*@")
 _UNIT = re.compile(r"/system\.slice/(?:[^/]+\.slice/)*(?P<unit>[^/]+\.service)$", re.MULTILINE)
+_USER_UNIT = re.compile(r"/user@\d+\.service/(?:[^/]+\.slice/)*(?P<unit>[^/]+\.service)$", re.MULTILINE)
 _VERSION = re.compile(r"mlflow-(?P<version>\d[^-]*)\.dist-info")
 
 
@@ -49,6 +50,7 @@ class Process:
     directory: str
     environment: Mapping[str, str] = field(repr=False)
     unit: str = ""
+    user_unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Judge:
             uid=process.uid,
             unit=process.unit,
             version=self._version,
-            database=_CREDENTIALS.sub("://…@", database),
+            database=adopted_database.shown(database),
             database_file=_sqlite_file(database, process.directory) if database.startswith("sqlite:") else "",
             artifact_access=access,
             artifact_directory=directory,
@@ -159,10 +161,18 @@ class Judge:
         return ("proxied" if proxied else "direct"), directory
 
     def _judge(self, database: str) -> None:
+        if self._process.user_unit:
+            unit = self._process.user_unit
+            self._refuse(
+                f"it is {unit} of a user's own systemd",
+                "that would start it again at the next login or boot, beside the new server",
+                f"as that user run `systemctl --user disable --now {unit}`, start the same command by hand in a "
+                "shell, and adopt again",
+            )
         scheme = urlsplit(database).scheme.partition("+")[0]
         if scheme not in ("sqlite", "postgresql", "mysql", "mariadb", "mssql"):
             self._refuse(
-                f"it keeps its runs in files, {database or './mlruns in ' + self._process.directory}",
+                f"it keeps its runs in files, {adopted_database.shown(database) or './mlruns in ' + self._process.directory}",
                 "MLflow no longer maintains that store, and its newer servers refuse it",
                 "copy it into a database with `mlflow migrate-filestore` (MLflow 3.10 and newer, `--help` says how), "
                 "start the old server on that database, and adopt again",
@@ -197,7 +207,7 @@ def variables(found: Deployment) -> dict[str, object]:
     if found.static_prefix:
         wanted["mlflow_server_static_prefix"] = found.static_prefix
     if not found.database_file:
-        wanted["mlflow_server_backend_store_uri"] = found.database
+        wanted["mlflow_server_backend_store_uri"] = adopted_database.for_inventory(found.database)
     wanted["mlflow_artifact_access"] = found.artifact_access
     return wanted
 
@@ -213,6 +223,12 @@ def unit_of(cgroups: str) -> str:
     return match["unit"] if match else ""
 
 
+def user_unit_of(cgroups: str) -> str:
+    """Return the unit of a user's own systemd in the text of /proc/PID/cgroup, or ''."""
+    match = _USER_UNIT.search(cgroups)
+    return match["unit"] if match else ""
+
+
 def _read(pid: int, name: str) -> bytes:
     with open(f"/proc/{pid}/{name}", "rb") as stream:
         return stream.read()
@@ -222,6 +238,7 @@ def process(pid: int) -> Optional[Process]:
     """Return a process, None when it has ended or may not be looked into."""
     try:
         argv = tuple(os.fsdecode(word) for word in _read(pid, "cmdline").split(b"\0")[:-1])
+        cgroups = os.fsdecode(_read(pid, "cgroup"))
         pairs = (os.fsdecode(pair).partition("=") for pair in _read(pid, "environ").split(b"\0") if pair)
         return Process(
             pid=pid,
@@ -231,7 +248,8 @@ def process(pid: int) -> Optional[Process]:
             argv=argv,
             directory=os.readlink(f"/proc/{pid}/cwd"),
             environment={name: value for name, _equals, value in pairs},
-            unit=unit_of(os.fsdecode(_read(pid, "cgroup"))),
+            unit=unit_of(cgroups),
+            user_unit=user_unit_of(cgroups),
         )
     except (OSError, ValueError, IndexError):
         return None
@@ -252,12 +270,19 @@ def running() -> list[Process]:
 
 def installed_version(server: Process) -> str:
     """Return the release that a process runs, from the packages beside its Python; '' when that can't be told."""
-    prefix = os.path.dirname(os.path.dirname(os.path.join(server.directory, server.argv[0])))
-    for library in ("lib", "lib64"):
-        base = os.path.join(prefix, library)
-        for name in sorted(os.listdir(base)) if os.path.isdir(base) else ():
-            packages = os.path.join(base, name, "site-packages")
-            version = version_in(os.listdir(packages)) if os.path.isdir(packages) else ""
+    # The program's place tells of packages that pip has put into a user's ~/.local.
+    for word in server.argv[:2]:
+        prefix = os.path.dirname(os.path.dirname(os.path.join(server.directory, word)))
+        for packages in sorted(glob.glob(os.path.join(glob.escape(prefix), "lib*", "python3*", "site-packages"))):
+            version = version_in(os.listdir(packages))
             if version:
                 return version
     return ""
+
+
+def family(server: Process, found: Mapping[int, Process]) -> list[Process]:
+    """Return a process and its descendants among those found, parents first."""
+    members = [server]
+    for one in members:
+        members += [child for child in found.values() if child.parent == one.pid]
+    return members

@@ -25,7 +25,8 @@ _WILDCARDS = frozenset(("0.0.0.0", "::"))
 class Listener:
     """A listening socket; ``process`` and ``unit`` are '' where they can't be told, in containers mostly.
 
-    ``uid`` is the number of the account that opened it, which the kernel tells everyone.
+    ``uid`` is the number of the account that opened it, which the kernel tells everyone; ``holders`` are all processes
+    that have it.
     """
 
     address: str
@@ -34,6 +35,7 @@ class Listener:
     process: str = ""
     unit: str = ""
     uid: int = -1
+    holders: frozenset[int] = frozenset()
 
     def blocks(self, address: str) -> bool:
         """Whether a server could not listen on ``address`` and the same port."""
@@ -91,12 +93,17 @@ def name_owners(listeners: Collection[Listener], proc: str = "/proc") -> list[Li
     """Return the listeners with the process that holds each; needs root for other users' ones."""
     wanted = {listener.inode for listener in listeners}
     owners: dict[str, tuple[str, str]] = {}
+    holders: dict[str, set[int]] = {}
     for process in glob.glob(f"{proc}/[0-9]*") if wanted else ():
         for inode in _inodes(process) & wanted:
             name = f"{_read(f'{process}/comm').strip()} (process {os.path.basename(process)})"
             owners.setdefault(inode, (name, unit_of(_read(f"{process}/cgroup"))))
+            holders.setdefault(inode, set()).add(int(os.path.basename(process)))
     named = ((one, *owners.get(one.inode, ("", ""))) for one in listeners)
-    return [replace(one, process=process, unit=unit) for one, process, unit in named]
+    return [
+        replace(one, process=process, unit=unit, holders=frozenset(holders.get(one.inode, ())))
+        for one, process, unit in named
+    ]
 
 
 def on_port(port: int, proc: str = "/proc") -> list[Listener]:

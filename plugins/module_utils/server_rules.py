@@ -86,6 +86,7 @@ class Service:
     start_timeout: int = 180
     stop_timeout: int = 30
     migration_timeout: int = 3600
+    predecessor: int = 0
 
     @property
     def directories(self) -> dict[str, str]:
@@ -101,7 +102,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found on the host."""
+    """What was found on the host; ``leaving`` are processes that will have ended when the server starts."""
 
     systemd: bool = True
     python_version: Optional[tuple[int, int]] = (3, 11)
@@ -112,6 +113,7 @@ class Evidence:
     wheelhouse_exists: bool = True
     bind_address_is_here: bool = True
     service_uid: Optional[int] = None
+    leaving: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _address(case: Case) -> Iterator[Problem]:
     for listener in case.evidence.listeners:
         # Without the rights to see who holds a socket, the account that opened it tells.
         ours = listener.unit == UNIT or (not listener.process and listener.uid == case.evidence.service_uid)
-        if not ours and listener.blocks(address):
+        if not ours and not listener.holders & case.evidence.leaving and listener.blocks(address):
             holder = listener.process or "another process"
             yield Problem(
                 f"mlflow_server_port is {service.port}, where {holder} listens"

@@ -20,10 +20,12 @@ options:
   state:
     description:
       - V(found) changes nothing.
+      - V(recorded) writes down what was found, with the text of its unit, so that it is known after the server has
+        been stopped.
       - V(copied) stops the server and copies its database.
       - V(verified) changes nothing and fails where O(target_database) has less than the old one had.
     type: str
-    choices: [found, copied, verified]
+    choices: [found, recorded, copied, verified]
     default: found
   user:
     description: Account that runs the server, where several run. When empty, the only one is taken.
@@ -44,6 +46,12 @@ options:
     description: Where the new server looks for its SQLite database.
     type: path
     required: true
+  backend_store_uri:
+    description:
+      - Address of the new server's database without its password, where it is not O(target_database). Another database
+        than the old server's is refused.
+    type: str
+    default: ""
   owner:
     description: Account of the new server.
     type: str
@@ -108,6 +116,7 @@ counts:
   type: dict
 """
 
+import glob
 import json
 import os
 import pwd
@@ -117,10 +126,21 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.compat.version import LooseVersion
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import adoption, deployment
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
+    adopted_database,
+    adoption,
+    deployment,
+    server_rules,
+)
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.adoption import AdoptionError
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.deployment import Deployment, Process
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import Owner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem, render
+
+_DROP_INS = tuple(
+    f"{directory}/systemd/system/{server_rules.UNIT}.d/*.conf"
+    for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+)
 
 
 class Adoption:
@@ -131,6 +151,7 @@ class Adoption:
         self.params: dict[str, Any] = module.params
         self._path = os.path.join(self.params["record_directory"], "deployment.json")
         record = self._recorded()
+        self.recorded = bool(record)
         self.copied = bool(record.get("copied"))
         self.counts: dict[str, int] = record.get("counts", {})
         self.server: Optional[Process] = None
@@ -141,6 +162,9 @@ class Adoption:
                 self.server = now
         else:
             self.found = self._given() if self.params["database"] else self._running()
+        # Not in vain before each step, and after the last one the inventory may change.
+        if self.params["state"] == "found" and not self.copied:
+            self._refuse(self._problems(self.found))
 
     def _recorded(self) -> dict[str, Any]:
         try:
@@ -166,7 +190,8 @@ class Adoption:
     def _running(self) -> Deployment:
         user = self.params["user"]
         uid = pwd.getpwnam(user).pw_uid if user else None
-        ours = self.params["install_root"].rstrip("/") + "/"
+        # Others may have put theirs beside them.
+        ours = tuple(os.path.join(self.params["install_root"], name, "") for name in ("venvs", "current"))
         servers = [
             one
             for one in deployment.running()
@@ -179,7 +204,7 @@ class Adoption:
         has_file_store = os.path.isdir(os.path.join(self.server.directory, "mlruns"))
         judge = deployment.Judge(self.server, version, has_file_store)
         found = judge.deployment()
-        self._refuse([*judge.problems, *self._problems(found)])
+        self._refuse(judge.problems)
         return found
 
     def _problems(self, found: Deployment) -> list[Problem]:
@@ -201,6 +226,34 @@ class Adoption:
                     "give mlflow_adopt_database and mlflow_adopt_artifact_directory",
                 )
             )
+        if found.database_file and not problems:
+            copies = (self.params["record_directory"], os.path.dirname(self.params["target_database"]))
+            problems += filter(None, [adoption.room_problem(found.database_file, copies)])
+        refused = adoption.unreadable(found.artifact_directory, owner(self.params["owner"]))
+        if refused:
+            problems.append(
+                Problem(
+                    f"neither root nor {self.params['owner']} may read {refused}",
+                    "the artifacts could not be moved: a share's server takes root for nobody (root_squash), perhaps",
+                    f"let {self.params['owner']} read them (on the file server: setfacl -R -m u:NUMBER:rX, with the "
+                    "account's number), or give this host no_root_squash until they are moved",
+                )
+            )
+        another = adopted_database.problem(
+            found.database, found.database_file, self.params["backend_store_uri"], self.params["target_database"]
+        )
+        if another:
+            problems.append(another)
+        drop_ins = [path for pattern in _DROP_INS for path in glob.glob(pattern)]
+        if drop_ins and found.unit == server_rules.UNIT:
+            problems.append(
+                Problem(
+                    f"the old unit {found.unit} has {', '.join(sorted(drop_ins))}",
+                    "the new one has its name, and would be changed by them as well",
+                    "put what the new server needs of it into the inventory, and move the files away; the old server "
+                    "runs on meanwhile",
+                )
+            )
         return problems
 
     def _refuse(self, problems: list[Problem]) -> None:
@@ -210,15 +263,23 @@ class Adoption:
     def remember(self) -> None:
         """Record what was found, and how far it is."""
         os.makedirs(self.params["record_directory"], mode=0o700, exist_ok=True)
+        if self.found.unit and not self.recorded:
+            # With its drop-ins; the new unit may have its name.
+            text = self._module.run_command(["systemctl", "cat", "--", self.found.unit], check_rc=True)[1]
+            with open(os.path.join(self.params["record_directory"], self.found.unit), "w", encoding="utf-8") as stream:
+                stream.write(text)
         state = {"deployment": asdict(self.found), "counts": self.counts, "copied": self.copied}
         with open(f"{self._path}.new", "w", encoding="utf-8") as stream:
             json.dump(state, stream, indent=1)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(f"{self._path}.new", self._path)
+        self.recorded = True
 
     def take(self) -> None:
         """Stop the server and copy its database.  Raises AdoptionError, OSError."""
+        if self.server and self.found.unit:
+            raise AdoptionError(f"{self.found.unit} runs: stop it first, for systemd may start it again")
         self.remember()
         if self.server:
             adoption.terminate(self.server, deployment.processes, self.params["timeout"])
@@ -238,6 +299,15 @@ class Adoption:
                 self._module.fail_json(
                     msg="; ".join(gone) + f"; the old database is in {self.params['record_directory']}"
                 )
+
+
+def owner(name: str) -> Optional[Owner]:
+    """Return an account's numbers, None when there is no such account yet."""
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Owner(account.pw_uid, account.pw_gid, tuple(os.getgrouplist(name, account.pw_gid)))
 
 
 def _not_one(servers: list[Process], user: str) -> Problem:
@@ -260,12 +330,13 @@ def main() -> None:
     text = {"type": "str", "required": True}
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["found", "copied", "verified"], "default": "found"},
+            "state": {"type": "str", "choices": ["found", "recorded", "copied", "verified"], "default": "found"},
             "user": {"type": "str", "default": ""},
             "database": {"type": "path"},
             "artifact_directory": {"type": "path"},
             "artifact_access": {"type": "str", "choices": ["direct", "proxied"], "default": "direct"},
             "target_database": {"type": "path", "required": True},
+            "backend_store_uri": {"type": "str", "default": ""},
             "owner": text,
             "version": text,
             "install_root": {"type": "path", "default": "/opt/mlflow"},
@@ -279,7 +350,11 @@ def main() -> None:
     try:
         known = Adoption(module)
         running = known.server is not None
-        if module.params["state"] == "copied" and not known.copied:
+        if module.params["state"] == "recorded" and not known.recorded:
+            changed = True
+            if not module.check_mode:
+                known.remember()
+        elif module.params["state"] == "copied" and not known.copied:
             changed = True
             if not module.check_mode:
                 known.take()

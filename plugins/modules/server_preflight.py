@@ -160,6 +160,10 @@ options:
         description: Seconds that a migration of the database may take.
         type: int
         required: true
+      predecessor:
+        description: Number of another server's process that will have ended by then, and left its port; V(0) for none.
+        type: int
+        default: 0
   database:
     description: How the server is to use its database.
     type: dict
@@ -300,6 +304,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     artifact_root,
     database_rules,
+    deployment,
     installation,
     listeners,
     mountinfo,
@@ -320,6 +325,13 @@ def uid_of(user: str) -> Optional[int]:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         return None
+
+
+def leaving(predecessor: int) -> frozenset[int]:
+    """Return the processes of a server that will have ended, its workers too."""
+    found = deployment.processes() if predecessor else {}
+    server = found.get(predecessor)
+    return frozenset(one.pid for one in deployment.family(server, found)) if server else frozenset()
 
 
 def options(spec: str, module: AnsibleModule) -> dict[str, Any]:
@@ -366,6 +378,7 @@ def argument_spec() -> dict[str, Any]:
         "start_timeout": number,
         "stop_timeout": number,
         "migration_timeout": number,
+        "predecessor": {"type": "int", "default": 0},
     }
     artifacts = {
         "path": needed,
@@ -411,6 +424,7 @@ def main() -> None:
         listeners=tuple(listeners.on_port(service.port)),
         bind_address_is_here=name_service.is_here(service.bind_address),
         service_uid=uid_of(service.user),
+        leaving=leaving(service.predecessor),
         wheelhouse_exists=os.path.isabs(install.wheelhouse) and os.path.isdir(install.wheelhouse),
     )
     problems = server_rules.judge(server_rules.Case(install, service, database, root, evidence))

@@ -32,7 +32,7 @@ PYTHON_TYPES = {
     "list": list,
     "dict": dict,
 }
-#: Set by playbooks/site.yml after it ran every role's preflight.
+#: Set by playbooks/preflight.yml after it ran every role's preflight.
 SITE_VARIABLES = {"__mlflow_site_preflight_done"}
 TABLE_OF_CONTENTS = {*IMPORTS, "ansible.builtin.meta"}
 KEYWORDS = {"name", "when", "vars", "tags"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -85,6 +87,50 @@ def test_another_database_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(AdoptionError, match="there is a database already"):
         adoption.put(str(tmp_path / "old.db"), str(tmp_path / "new.db"), os.getuid(), os.getgid())
     assert adoption.counts(str(tmp_path / "new.db")) == {"runs": 1}
+
+
+ASK = """
+import sys
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import adoption
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import Owner
+print(adoption.unreadable(sys.argv[1], Owner(int(sys.argv[2]), int(sys.argv[2])) if sys.argv[2:] else None))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files belong to others")
+def test_what_a_share_hides_from_root_is_told() -> None:
+    """Root without its rights over others' files is as a file server takes it that squashes root."""
+    squashed = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", ASK]
+
+    def ask(*argv: object) -> str:
+        return subprocess.check_output([*squashed, *map(str, argv)], text=True, env=environment).strip()
+
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with tempfile.TemporaryDirectory() as name:
+        hidden = Path(name, "1", "artifacts")
+        hidden.mkdir(parents=True)
+        file = hidden / "model.pkl"
+        file.touch(mode=0o640)
+        for path in (name, file.parent.parent, file.parent, file):
+            os.chown(path, 12345, 12345)
+        assert ask(name) == name
+        assert ask(name, 12345) == ""
+        Path(name).chmod(0o755)
+        assert ask(name) == str(file)
+        assert ask(name, 54321) == str(file)
+        file.chmod(0o644)
+        assert ask(name) == ""
+
+
+def test_too_little_room_for_the_copies_is_told(tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+    with old.open("wb") as stream:
+        # As large as half of what is free, without taking any of it.
+        stream.truncate(shutil.disk_usage(tmp_path).free // 2)
+    directories = [str(tmp_path / "kept"), str(tmp_path)]
+    assert "is copied 2 times" in str(adoption.room_problem(str(old), directories))
+    os.truncate(old, 4096)
+    assert adoption.room_problem(str(old), directories) is None
 
 
 def test_fewer_rows_are_told() -> None:

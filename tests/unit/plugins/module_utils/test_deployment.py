@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import deployment
@@ -102,11 +104,22 @@ def test_a_password_is_not_shown() -> None:
     assert "s3cr3t" not in repr(found)
     assert deployment.variables(found) == {
         "mlflow_artifact_access": "proxied",
-        "mlflow_server_backend_store_uri": "postgresql://…@db.example.org/mlflow",
+        "mlflow_server_backend_store_uri": "postgresql+psycopg://…@db.example.org/mlflow",
         "mlflow_server_bind_address": "127.0.0.1",
         "mlflow_server_port": 8080,
         "mlflow_version": "3.1.4",
     }
+
+
+def test_a_password_is_not_in_a_refusal() -> None:
+    assert "s3cr3t" not in judge("--backend-store-uri", "postgres://mlflow:s3cr3t/@db.example.org/mlflow")[1]
+
+
+def test_a_unit_of_a_user_is_refused() -> None:
+    process = Process(7, 1, 1000, (PYTHON, MLFLOW, "server"), "/home/alice", {}, user_unit="ml.service")
+    judge = Judge(process, "3.1.4", has_file_store=False)
+    judge.deployment()
+    assert "`systemctl --user disable --now ml.service`" in "\n".join(map(str, judge.problems))
 
 
 def test_secrets_of_the_environment_are_not_in_a_traceback() -> None:
@@ -126,6 +139,30 @@ def test_secrets_of_the_environment_are_not_in_a_traceback() -> None:
 )
 def test_units(cgroups: str, unit: str) -> None:
     assert deployment.unit_of(cgroups) == unit
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "unit"),
+    [
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/mlflow.service\n", "mlflow.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-1.scope\n", ""),
+        ("0::/system.slice/mlflow.service\n", ""),
+    ],
+)
+def test_units_of_users(cgroups: str, unit: str) -> None:
+    assert deployment.user_unit_of(cgroups) == unit
+
+
+@pytest.mark.parametrize(
+    ("argv", "packages"),
+    [
+        ((".venv/bin/python3", "/elsewhere/mlflow"), ".venv/lib/python3.11"),
+        (("/usr/bin/python3", ".local/bin/mlflow"), ".local/lib/python3.13"),
+    ],
+)
+def test_the_release_that_is_installed(tmp_path: Path, argv: tuple[str, ...], packages: str) -> None:
+    (tmp_path / packages / "site-packages/mlflow-3.1.4.dist-info").mkdir(parents=True)
+    assert deployment.installed_version(Process(7, 1, 1000, (*argv, "server"), str(tmp_path), {})) == "3.1.4"
 
 
 def test_versions() -> None:

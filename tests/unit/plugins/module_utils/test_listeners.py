@@ -58,3 +58,4 @@ def test_finds_this_process() -> None:
         (found,) = listeners.on_port(server.getsockname()[1])
     assert found.address == "127.0.0.1"
     assert f"(process {os.getpid()})" in found.process
+    assert os.getpid() in found.holders

@@ -196,6 +196,10 @@ ACCEPTED = {
     "all interfaces of both kinds": case(bind_address="::"),
     "our own service on the port": held("0.0.0.0", unit="mlflow.service"),
     "our own port where the process can't be told": held("0.0.0.0", process="", uid=850),
+    "the port of a server that is taken over": case(
+        listeners=(Listener("0.0.0.0", 5000, "1", "mlflow (process 7)", holders=frozenset((7, 8))),),
+        leaving=frozenset((6, 7)),
+    ),
     "another address's port": case(held("10.0.0.7"), bind_address="127.0.0.1"),
     "a share that is going to be mounted": root("/srv/art", access="direct", mount_point="/srv/art", clients=("c1",)),
     "a root below a declared mount": root("/srv/nas/art", access="direct", mount_point="/srv/nas", clients=("c1",)),
