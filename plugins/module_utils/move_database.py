@@ -149,6 +149,14 @@ class Database:
         pair = (text, value) if find == "charindex" else (value, text)
         return getattr(sqlalchemy.func, find)(*pair) > 0
 
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield the numbers and artifact locations of the runs that are not deleted."""
+        table = self._schema.tables["runs"]
+        query = sqlalchemy.select(table.columns["run_uuid"], table.columns["artifact_uri"])
+        query = query.where(table.columns["lifecycle_stage"] == "active").order_by(table.columns["run_uuid"])
+        for run_id, location in self._connection.execute(query):
+            yield str(run_id), str(location or "")
+
     def apply(self, changes: Sequence[Change]) -> int:
         """Write the new values, each only where the old one still stands; return how many were."""
         written = 0

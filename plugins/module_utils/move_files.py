@@ -9,21 +9,25 @@ unchanged is not copied again.  A file at the target is replaced only when it is
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Callable, Optional
+from typing import BinaryIO, Callable, Optional
 
 _BLOCK = 4 << 20
 _SYNC_FILES, _SYNC_SECONDS = 500, 10.0
 _PARTIAL = ".mlflow-move-partial"
 #: What the collection itself keeps at an artifact root.
 _OURS = ".mlflow-"
+#: Of a disk, and of an account's share of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_RESUME = "what was copied stays, and the old root is as it was; make room and run the same again, it goes on"
 _GROUP_SHARES = stat.S_ISGID | stat.S_IRWXU | stat.S_IRWXG
 
 
@@ -181,6 +185,17 @@ def _make(path: str, mode: int) -> None:
     os.chmod(path, mode)
 
 
+def _pour(descriptor: int, stream: BinaryIO) -> str:
+    """Copy an open file into another, and return the digest of what was read."""
+    digest = hashlib.sha256()
+    for block in iter(lambda: os.read(descriptor, _BLOCK), b""):
+        digest.update(block)
+        view = memoryview(block)
+        while view:
+            view = view[stream.write(view) :]
+    return digest.hexdigest()
+
+
 class Copier:
     """Copies one tree into another; ``list_path`` is the list of what was copied, of this and of earlier attempts."""
 
@@ -282,19 +297,22 @@ class Copier:
         return False
 
     def _write(self, descriptor: int, target: str, entry: Entry) -> str:
-        digest = hashlib.sha256()
         partial = target + _PARTIAL
-        with open(partial, "wb", buffering=0) as stream:
-            for block in iter(lambda: os.read(descriptor, _BLOCK), b""):
-                digest.update(block)
-                view = memoryview(block)
-                while view:
-                    view = view[stream.write(view) :]
+        try:
+            with open(partial, "wb", buffering=0) as stream:
+                digest = _pour(descriptor, stream)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            # It would take the room that there is.
+            with suppress(FileNotFoundError):
+                os.unlink(partial)
+            raise CopyError(f"{self.target} is full ({error.strerror}) at {entry.path}: {_RESUME}") from error
         # Whoever could read still can, and the group that shares the root can write.
         os.chmod(partial, entry.mode & 0o777 | 0o660)
         os.utime(partial, ns=(entry.mtime_ns, entry.mtime_ns))
         os.replace(partial, target)
-        return digest.hexdigest()
+        return digest
 
     def _link(self, entry: Entry, target: str) -> str:
         self._directories(os.path.dirname(entry.path))
@@ -314,8 +332,16 @@ class Copier:
                 with acting_as(self._reader):
                     mode = stat.S_IMODE(os.stat(os.path.join(self.source, parent)).st_mode)
                 with acting_as(self.owner):
-                    _make(os.path.join(self.target, parent), mode & 0o777 | _GROUP_SHARES)
+                    self._make(parent, mode & 0o777 | _GROUP_SHARES)
                 self._made.add(parent)
+
+    def _make(self, directory: str, mode: int) -> None:
+        try:
+            _make(os.path.join(self.target, directory), mode)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise CopyError(f"{self.target} is full ({error.strerror}) at {directory}: {_RESUME}") from error
 
     def prove(self, every: int = 1) -> tuple[int, list[str]]:
         """Compare copies with the list, each or one of ``every``; return how many were, and those that differ."""

@@ -53,7 +53,8 @@ class Access:
     """How to reach a tracking server: ``uri`` as clients are told, with its static prefix.
 
     ``timeout`` is in seconds and for one answer, ``duration`` for all that is asked together.
-    ``ca_bundle`` is a file of certificates, '' for the system's.
+    ``ca_bundle`` is a file of certificates, '' for the system's.  ``host_header`` is the name to ask for, '' for the
+    address' own.
     """
 
     uri: str
@@ -64,6 +65,7 @@ class Access:
     ca_bundle: str = ""
     timeout: float = 30.0
     duration: float = 300.0
+    host_header: str = ""
 
     def problem(self) -> str:
         """Return what is wrong with these inputs, or ''; never with a credential in it."""
@@ -172,6 +174,8 @@ class TrackingApi:
     def _open(self, method: str, url: str, body: Optional[bytes], timeout: float) -> Any:
         access = self.access
         headers = {"Accept": "*/*", **({"Content-Type": "application/json"} if body is not None else {})}
+        if access.host_header:
+            headers["Host"] = access.host_header
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
         if self._workspace:

@@ -23,8 +23,10 @@ options:
       - V(planned) changes nothing and tells what would be done.
       - V(copied) copies files, while the server may be running.
       - V(moved) copies the rest, rewrites the locations and proves the result. No server may be running.
+      - V(served) changes nothing, and asks the server, which runs again, for artifacts of the last move; it fails where
+        one is not listed or has other contents.
     type: str
-    choices: [planned, copied, moved]
+    choices: [planned, copied, moved, served]
     default: planned
   environment_file:
     description: The environment file of the server, with the addresses of its databases.
@@ -68,6 +70,10 @@ options:
     description: Compare one of so many copies with what was read; 1 compares all.
     type: int
     default: 1
+  sample:
+    description: Of how many runs one artifact each is asked for. Read with O(state=served).
+    type: int
+    default: 10
 requirements:
   - SQLAlchemy and the database's driver, as the virtual environment of every MLflow server has them. Set
     C(ansible_python_interpreter) to that one's Python.
@@ -124,6 +130,18 @@ bytes:
   description: How many bytes were to be copied.
   returned: success
   type: int
+single:
+  description: Whether a database is a file, which is one server's own.
+  returned: when O(state) is another than V(served)
+  type: bool
+served:
+  description: How many artifacts the server lists and returns as they were moved.
+  returned: when O(state=served)
+  type: int
+unasked:
+  description: Why the server could not be asked, or ''. One with accounts wants to know who asks.
+  returned: when O(state=served)
+  type: str
 record:
   description: Directory of the move's record, '' when there is none yet.
   returned: success
@@ -142,12 +160,15 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     artifact_mover,
     environment,
     move_database,
+    move_proof,
     move_record,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.artifact_mover import Mover, Plan, Wish
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import CopyError, Owner
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import CopyError, Owner, read_list
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_location import Root
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import TrackingApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors import ApiError
 
 
 def owner(user: str) -> Optional[Owner]:
@@ -176,7 +197,10 @@ def act(module: AnsibleModule, mover: Mover, parent: str) -> tuple[Plan, bool, s
     """Do what is asked for; return the plan, whether anything changed, and where the record is."""
     plan = mover.plan()
     if plan.problems:
-        module.fail_json(msg=render(plan.problems), problems=[asdict(problem) for problem in plan.problems])
+        # How far it is, a failed move asks too.
+        module.fail_json(
+            msg=render(plan.problems), problems=[asdict(problem) for problem in plan.problems], **facts(plan)
+        )
     record = plan.move.directory if plan.move else ""
     if module.params["state"] == "planned" or module.check_mode or not plan.needed:
         return plan, plan.needed and module.params["state"] != "planned", record
@@ -184,6 +208,40 @@ def act(module: AnsibleModule, mover: Mover, parent: str) -> tuple[Plan, bool, s
         if module.params["state"] == "copied":
             return plan, plan.files > 0, mover.copy(plan).directory
         return plan, True, mover.finish(plan).directory
+
+
+def facts(plan: Plan) -> dict[str, Any]:
+    """Return what is known before anything is done."""
+    return {
+        "source": asdict(plan.source),
+        "target": asdict(plan.target),
+        "rows": dict(plan.rows),
+        "mentions": dict(plan.mentions),
+        "files": plan.files,
+        "bytes": plan.bytes,
+    }
+
+
+def serve(params: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
+    """Ask the server for what was moved last, and return what the module returns.  Raises MoveError."""
+    move = move_record.last(params["record_directory"])
+    if move is None:
+        return {"served": 0, "unasked": "no move is recorded"}
+    root = move.source if move.phase == move_record.UNDONE else move.target
+    with move_database.opened(variables["MLFLOW_BACKEND_STORE_URI"]) as database:
+        samples = move_proof.samples(database.runs(), read_list(move.files), root, params["sample"])
+    api = TrackingApi(move_proof.access(variables))
+    try:
+        wrong = list(filter(None, (move_proof.ask(api, sample) for sample in samples)))
+    except ApiError as error:
+        return {"served": 0, "unasked": str(error)}
+    if wrong:
+        raise artifact_mover.MoveError(
+            "; ".join(wrong) + f". The files are in {root.directory}, the record in {move.directory}: is that the "
+            "root that the server is configured with, and may its account read it? To go back: set the inventory to "
+            "the old root and add mlflow_artifact_move_undo=true"
+        )
+    return {"served": len(samples), "unasked": ""}
 
 
 def diff(plan: Plan) -> dict[str, str]:
@@ -202,7 +260,7 @@ def main() -> None:
     root_access = {"type": "str", "choices": ["direct", "proxied"]}
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["planned", "copied", "moved"], "default": "planned"},
+            "state": {"type": "str", "choices": ["planned", "copied", "moved", "served"], "default": "planned"},
             "environment_file": {"type": "path", "required": True},
             "record_directory": {"type": "path", "required": True},
             "target_access": {**root_access, "required": True},
@@ -213,6 +271,7 @@ def main() -> None:
             "undo": {"type": "bool", "default": False},
             "accepted_columns": {"type": "list", "elements": "str", "default": []},
             "verify_every": {"type": "int", "default": 1},
+            "sample": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
@@ -225,6 +284,8 @@ def main() -> None:
     try:
         with open(params["environment_file"], encoding="utf-8", errors="surrogateescape") as stream:
             variables = environment.parse(stream.read())
+        if params["state"] == "served":
+            module.exit_json(changed=False, **serve(params, variables))
         mover = Mover(variables, params["record_directory"], wish(params))
         plan, changed, record = act(module, mover, params["record_directory"])
     except (artifact_mover.MoveError, CopyError, move_record.BusyError, KeyError, OSError, ValueError) as error:
@@ -234,14 +295,10 @@ def main() -> None:
     module.exit_json(
         changed=changed,
         needed=plan.needed,
-        source=asdict(plan.source),
-        target=asdict(plan.target),
-        rows=dict(plan.rows),
-        mentions=dict(plan.mentions),
-        files=plan.files,
-        bytes=plan.bytes,
         record=record,
+        single=any(uri.startswith("sqlite:") for uri in artifact_mover.stores(variables).values()),
         diff=diff(plan),
+        **facts(plan),
     )
 
 

@@ -231,3 +231,65 @@ def test_killed_anywhere_it_goes_on(deploy: Deploy, scratch: Path) -> None:
     undone = attempt("move", point=0, wish=back)
     assert undone.returncode == 0, undone.stderr
     assert deployment.texts() == before
+
+
+@pytest.fixture
+def tiny(scratch: Path) -> Iterator[Path]:
+    """A file system of its own with room for few files."""
+    directory = scratch / "tiny"
+    directory.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=200m,nr_inodes=9", "tmpfs", directory)
+    try:
+        yield directory
+    finally:
+        run("umount", directory)
+
+
+def test_a_full_disk_is_told_and_the_move_goes_on(deploy: Deploy, newest: Release, scratch: Path, tiny: Path) -> None:
+    deployment, logged = deploy(newest)
+    before, content = deployment.texts(), files(deployment.directory)
+    own(tiny)
+
+    for state in ("copied", "moved"):
+        failed = deployment.move("direct", tiny, state=state)
+        assert f"{tiny} is full (No space left on device) at " in failed["msg"]
+        assert "make room and run the same again" in failed["msg"]
+    assert deployment.texts() == before
+    assert files(deployment.directory) == content
+    assert not list(tiny.rglob("*.mlflow-move-partial"))
+    deployment.check_served(logged)
+
+    run("mount", "-o", "remount,nr_inodes=10000", tiny)
+    done = deployment.moved("direct", tiny)
+    assert 0 < done["files"] < len(content)
+    assert files(tiny) == content
+    deployment.check_served(logged)
+
+
+@pytest.mark.parametrize("access", ["direct", "proxied"])
+def test_the_started_server_is_asked(deploy: Deploy, newest: Release, scratch: Path, access: str) -> None:
+    deployment, logged = deploy(newest)
+    target = scratch / "root2"
+    deployment.moved(access, target)
+    # It answers to this name only.
+    environment = {**deployment.environment, "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.org"}
+    file = scratch / "served.env"
+    with newest.serving(scratch, environment) as url:
+        named = {**environment, "MLFLOW_PORT": url.rpartition(":")[2]}
+        file.write_text("".join(f'{name}="{value}"\n' for name, value in named.items()))
+
+        def ask() -> dict[str, Any]:
+            return deployment.move(access, target, state="served", environment_file=str(file))
+
+        told = ask()
+        assert (told.get("served"), told.get("unasked")) == (1, ""), told
+        moved = min(
+            path for path in target.rglob("*") if f"{logged['run_id']}/artifacts/" in str(path) and path.is_file()
+        )
+        name = str(moved).rpartition("/artifacts/")[2]
+        kept = moved.read_bytes()
+        moved.write_bytes(kept + b"x")
+        assert f"the server serves other contents for {name} of run {logged['run_id']}" in ask()["msg"]
+        moved.unlink()
+        assert f"the server does not list {name} of run {logged['run_id']}" in ask()["msg"]
+    assert "nothing listens there" in deployment.move(access, target, state="served", environment_file=str(file))["msg"]
