@@ -274,7 +274,7 @@ def test_the_started_server_is_asked(deploy: Deploy, newest: Release, scratch: P
     # It answers to this name only.
     environment = {**deployment.environment, "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.org"}
     file = scratch / "served.env"
-    with newest.serving(scratch, environment) as url:
+    with serving(newest, scratch, environment) as url:
         named = {**environment, "MLFLOW_PORT": url.rpartition(":")[2]}
         file.write_text("".join(f'{name}="{value}"\n' for name, value in named.items()))
 
