@@ -14,6 +14,7 @@ from typing import Optional
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     artifact_root,
+    basic_auth_rules,
     database_rules,
     environment,
     installation,
@@ -123,6 +124,7 @@ class Case:
     install: installation.Install = field(default_factory=lambda: installation.Install("mlflow_server"))
     service: Service = field(default_factory=Service)
     database: database_rules.Settings = field(default_factory=database_rules.Settings)
+    accounts: basic_auth_rules.Accounts = field(default_factory=basic_auth_rules.Accounts)
     root: artifact_root.Root = field(default_factory=lambda: artifact_root.Root("/srv/mlflow/artifacts", "proxied"))
     evidence: Evidence = field(default_factory=Evidence)
 
@@ -332,4 +334,7 @@ def judge(case: Case) -> Sequence[Problem]:
         if uri or name == "mlflow_server_backend_store_uri":
             problems += database_problems(name, uri, case.root, evidence.mounts, locked)
     problems += database_rules.problems(case.database, service.user, databases)
+    problems += basic_auth_rules.problems(
+        case.accounts, case.database.servers, service.environment_names, case.root, evidence.mounts, locked
+    )
     return [*problems, *root]

@@ -75,41 +75,12 @@ path:
   sample: /etc/mlflow/server.env
 """
 
-import os
 import stat
-import tempfile
-from typing import Any, Optional
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment
-
-
-def read(path: str) -> Optional[tuple[str, int, int, int]]:
-    """Return text, mode, uid and gid of a file, None when there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            status = os.fstat(stream.fileno())
-            return stream.read(), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
-    except FileNotFoundError:
-        return None
-
-
-def write(path: str, text: str, mode: int, gid: int) -> None:
-    """Replace a file in one step; it is never readable by others than ``mode`` says."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-    try:
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            os.fchown(descriptor, 0, gid)
-            os.fchmod(descriptor, mode)
-            stream.write(text)
-            stream.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import environment, private_file
 
 
 def main() -> None:
@@ -136,15 +107,15 @@ def main() -> None:
         module.fail_json(msg=str(error))
     gid = environment.group_id(params["group"])
     try:
-        before = read(path)
-        changed = before is None or before != (text, mode, 0, gid)
+        before, wanted = private_file.read(path), private_file.Wanted(text, mode, 0, gid)
+        changed = before != wanted
         if changed and not module.check_mode:
             if gid is None:
                 raise OSError(f"there is no group {params['group']}")
-            write(path, text, mode, gid)
+            private_file.write(path, wanted)
     except OSError as error:
         module.fail_json(msg=f"could not write {path}: {error}")
-    old = before[0] if before else ""
+    old = before.text if before else ""
     module.exit_json(
         changed=changed,
         path=path,

@@ -203,6 +203,37 @@ options:
         type: str
         choices: [delete, wal]
         default: delete
+  accounts:
+    description: How accounts are to be kept.
+    type: dict
+    default: {}
+    suboptions:
+      enabled:
+        description: Whether users need an account.
+        type: bool
+        default: false
+      admin_username:
+        description: Name of the administrator.
+        type: str
+        default: admin
+      admin_password:
+        description: What kind of password there is; the password itself stays on the controller.
+        type: str
+        choices: [none, fine, default, no_text, short, odd]
+        default: none
+      secret_key:
+        description: What kind of key there is.
+        type: str
+        choices: [none, fine, default, no_text, short, odd]
+        default: none
+      database_uri:
+        description: Address of the accounts' database, without its password.
+        type: str
+        default: sqlite:////var/lib/mlflow/backend/accounts.db
+      same_database:
+        description: Whether the runs or models are in that database, too.
+        type: bool
+        default: false
   artifacts:
     description: Where artifacts are kept.
     type: dict
@@ -303,12 +334,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     artifact_root,
+    basic_auth_rules,
     database_rules,
     deployment,
     installation,
     listeners,
     mountinfo,
     name_service,
+    password_kind,
     server_rules,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
@@ -396,12 +429,22 @@ def argument_spec() -> dict[str, Any]:
         "servers": {"type": "int", "default": 1},
         "journal_mode": {"type": "str", "choices": ["delete", "wal"], "default": "delete"},
     }
+    kind = {"type": "str", "choices": list(password_kind.KINDS), "default": "none", "no_log": False}
+    accounts = {
+        "enabled": {"type": "bool", "default": False},
+        "admin_username": {"type": "str", "default": "admin"},
+        "admin_password": kind,
+        "secret_key": kind,
+        "database_uri": {"type": "str", "default": "sqlite:////var/lib/mlflow/backend/accounts.db"},
+        "same_database": {"type": "bool", "default": False},
+    }
     return {
         **{
             name: {"type": "dict", "required": True, "options": spec}
             for name, spec in (("install", install), ("service", service), ("artifacts", artifacts))
         },
         "database": {"type": "dict", "default": {}, "options": database},
+        "accounts": {"type": "dict", "default": {}, "options": accounts},
     }
 
 
@@ -411,6 +454,7 @@ def main() -> None:
     install = installation.Install("mlflow_server", **options("install", module))
     service = server_rules.Service(**options("service", module))
     database = database_rules.Settings(**options("database", module))
+    accounts = basic_auth_rules.Accounts(**options("accounts", module))
     root = artifact_root.Root(**options("artifacts", module))
     mounts = mountinfo.read()
     near = artifact_root.components(root.path, mounts)
@@ -427,7 +471,7 @@ def main() -> None:
         leaving=leaving(service.predecessor),
         wheelhouse_exists=os.path.isabs(install.wheelhouse) and os.path.isdir(install.wheelhouse),
     )
-    problems = server_rules.judge(server_rules.Case(install, service, database, root, evidence))
+    problems = server_rules.judge(server_rules.Case(install, service, database, accounts, root, evidence))
     if problems:
         module.fail_json(msg=render(problems), problems=[asdict(problem) for problem in problems])
     module.exit_json(changed=False, python_version=str(python), packages_missing=not python.complete)

@@ -19,9 +19,12 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import P
 COLLECTION_VARIABLES = frozenset(
     (
         "mlflow_accepted_vulnerabilities",
+        "mlflow_admin_password",
+        "mlflow_admin_username",
         "mlflow_artifact_access",
         "mlflow_artifact_root",
         "mlflow_backup_directory",
+        "mlflow_basic_auth",
         "mlflow_ca_bundle",
         "mlflow_database",
         "mlflow_nfs_share",

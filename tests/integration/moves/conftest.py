@@ -43,7 +43,7 @@ def get(url: str, path: str, timeout: float = 60) -> bytes:
 
 
 @contextmanager
-def serving(release: Release, scratch: Path, environment: dict[str, str]) -> Iterator[str]:
+def serving(release: Release, scratch: Path, environment: dict[str, str], *options: str) -> Iterator[str]:
     """Run the server with the variables of an environment file, and yield its address."""
     port = free_port()
     work = scratch / "work"
@@ -62,7 +62,7 @@ def serving(release: Release, scratch: Path, environment: dict[str, str]) -> Ite
     with log.open("ab") as stream:
         # A session of its own, so that its workers end with it.
         server = subprocess.Popen(
-            [release.directory / "bin/mlflow", "server"],
+            [release.directory / "bin/mlflow", "server", *options],
             cwd=work,
             env=variables,
             stdout=stream,
