@@ -129,6 +129,10 @@ class TrackingApi:
         """Send a JSON body to ``path``."""
         return self._json("POST", path, self._url(path), json.dumps(body).encode())
 
+    def send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a JSON body to ``path`` with another method, such as PATCH."""
+        return self._json(method, path, self._url(path), json.dumps(body).encode())
+
     def items(self, path: str, body: Mapping[str, Any], key: str, limit: int) -> Iterator[dict[str, Any]]:
         """Yield the objects in ``key`` of all pages, ``limit`` at most."""
         token, seen, count = "", set(), 0
