@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 from urllib.parse import urlsplit
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import installation
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import installation, password_kind
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Account, Known, conflicts
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
@@ -24,7 +24,10 @@ _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|PASSPHRASE|PRIVATE_KEY")
 
 @dataclass(frozen=True)
 class ClientInputs:
-    """The role's inputs that can be wrong; an empty string means "not set"."""
+    """The role's inputs that can be wrong; an empty string means "not set".
+
+    Of ``credentials`` there are the users only, and the kinds of their passwords (password_kind).
+    """
 
     tracking_uri: str
     shared_group: str
@@ -33,18 +36,24 @@ class ClientInputs:
     ca_bundle: str = ""
     umask: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    credentials: tuple[str, ...] = ()
+    password_kinds: tuple[str, ...] = ()
     library: Optional[installation.Install] = None
 
 
 @dataclass(frozen=True)
 class ClientHost:
-    """What the host shows; ``unknown_users`` are those of the inputs that it doesn't have."""
+    """What the host shows; ``unknown_users`` are those of the inputs that it doesn't have.
+
+    ``homeless`` are those who are given credentials and have no home here.
+    """
 
     groups: Known
     unknown_users: tuple[str, ...]
     ca_bundle_readable: bool
     python: Optional[installation.Interpreter] = None
     wheelhouse_exists: bool = False
+    homeless: tuple[str, ...] = ()
 
 
 def _tracking_uri(inputs: ClientInputs) -> Iterator[Problem]:
@@ -112,6 +121,29 @@ def _users(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
     yield from conflicts([group], users=Known({}, {}), groups=host.groups)
 
 
+def _credentials(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
+    if host.homeless:
+        yield Problem(
+            found=f"mlflow_client_credentials names {', '.join(host.homeless)}, without an account or a home on this host",
+            why="the file is read in the user's own home",
+            instead="create the user with a home first or take the name out",
+        )
+    twice = sorted({user for user in inputs.credentials if inputs.credentials.count(user) > 1})
+    if twice:
+        yield Problem(
+            found=f"mlflow_client_credentials has {', '.join(twice)} more than once",
+            why="MLflow's client knows one account for each user",
+            instead="leave one",
+        )
+    for user, kind in zip(inputs.credentials, inputs.password_kinds):
+        if kind in (password_kind.NONE, password_kind.NO_TEXT, password_kind.ODD):
+            yield Problem(
+                found=f"the password of {user} in mlflow_client_credentials is empty, no text, or has odd characters",
+                why="the file could not hold it, or MLflow would not read what was meant",
+                instead="write it between quotes, without line breaks or blanks at the ends",
+            )
+
+
 def _ca_bundle(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
     if inputs.ca_bundle and not host.ca_bundle_readable:
         yield Problem(
@@ -129,6 +161,11 @@ def _library(inputs: ClientInputs, host: ClientHost) -> Iterator[Problem]:
 def judge(inputs: ClientInputs, host: ClientHost) -> list[Problem]:
     """Return everything that is wrong, in the order of the README's inputs."""
     of_inputs: tuple[Callable[[ClientInputs], Iterator[Problem]], ...] = (_tracking_uri, _environment, _umask)
-    of_host: tuple[Callable[[ClientInputs, ClientHost], Iterator[Problem]], ...] = (_users, _ca_bundle, _library)
+    of_host: tuple[Callable[[ClientInputs, ClientHost], Iterator[Problem]], ...] = (
+        _users,
+        _credentials,
+        _ca_bundle,
+        _library,
+    )
     problems = [problem for rule in of_inputs for problem in rule(inputs)]
     return problems + [problem for rule in of_host for problem in rule(inputs, host)]

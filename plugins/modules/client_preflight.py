@@ -44,6 +44,16 @@ options:
     description: Further environment variables.
     type: dict
     default: {}
+  credentials:
+    description: Users of the host who are given an account at the server.
+    type: list
+    elements: str
+    default: []
+  password_kinds:
+    description: What kind of password each of O(credentials) has; the passwords themselves stay on the controller.
+    type: list
+    elements: str
+    default: []
   library:
     description: The client library that is to be installed; left out when none is.
     type: dict
@@ -162,12 +172,20 @@ def _is_user(name: str) -> bool:
     return True
 
 
+def _has_home(name: str) -> bool:
+    try:
+        return os.path.isdir(pwd.getpwnam(name).pw_dir)
+    except KeyError:
+        return False
+
+
 def _look(module: AnsibleModule, inputs: ClientInputs) -> ClientHost:
     """Gather what the rules need to know of this host."""
     library = inputs.library
     return ClientHost(
         groups=_groups(),
         unknown_users=tuple(user for user in inputs.users if not _is_user(user)),
+        homeless=tuple(sorted({user for user in inputs.credentials if not _has_home(user)})),
         ca_bundle_readable=os.path.isfile(inputs.ca_bundle) and os.access(inputs.ca_bundle, os.R_OK),
         python=installation.look(module.run_command, library) if library else None,
         wheelhouse_exists=library is not None and os.path.isdir(library.wheelhouse),
@@ -190,6 +208,8 @@ def _as_inputs(given: dict[str, Any]) -> ClientInputs:
     library = given["library"]
     frozen = {
         "users": tuple(given["users"]),
+        "credentials": tuple(given["credentials"]),
+        "password_kinds": tuple(given["password_kinds"]),
         "environment": tuple(sorted((name, str(value)) for name, value in given["environment"].items())),
         "library": library
         and installation.Install(role="mlflow_client", **{**library, "locks": tuple(library["locks"])}),
@@ -207,6 +227,8 @@ def main() -> None:
             "ca_bundle": {"type": "str", "default": ""},
             "umask": {"type": "str", "default": ""},
             "environment": {"type": "dict", "default": {}},
+            "credentials": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "password_kinds": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "library": {"type": "dict", "options": _LIBRARY},
             "vulnerabilities": {"type": "list", "elements": "str", "default": []},
         },
