@@ -153,6 +153,8 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import P
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import ARGUMENTS, Access, TrackingApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors import ApiError
 
+#: Why a call fails where no server is (yet); the second is of localhost on a host without IPv6.
+_NOBODY_THERE = ("refused", "network")
 _USER = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "default": "", "no_log": True},
@@ -257,7 +259,7 @@ def look(
     try:
         accounts = Accounts.of(TrackingApi(access), access.username)
     except ApiError as error:
-        if check_mode and error.reason == "refused":
+        if check_mode and error.reason in _NOBODY_THERE:
             return None, Wished(users, wished_grants(given, None), purge), Present(), set()
         raise
     if accounts_plan.USERS in purge and not accounts.roles:

@@ -68,6 +68,10 @@ def test_whatever_the_passwords_were_those_of_the_configuration_count(site: Site
     with site.serving(variables) as url:
         assert [ask(url, who)[0] for who in (DEFAULT, ("old", KNOWN_TO_ALL), GIVEN)] == [401, 401, 200]
 
+    with contextlib.closing(sqlite3.connect(site.accounts)) as connection:
+        connection.execute("UPDATE users SET is_admin = 0 WHERE username = 'admin'")
+        connection.commit()
+    assert "new password" in site.set_password(variables)
     # Another one, and back, with nobody to know the one in force.
     assert "new password" in site.set_password(site.configure("second password"))
     assert site.set_password(site.configure()) == ""
