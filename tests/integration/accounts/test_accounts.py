@@ -15,7 +15,8 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.selfhosted.mlflow.plugins.modules import accounts
 from tests.integration.accounts.conftest import FIRST, Site, ask
-from tests.integration.moves.conftest import RELEASES, installed
+from tests.integration.moves.conftest import serving
+from tests.integration.releases import NEWEST, RELEASES, release
 
 ALICE = {"name": "alice", "password": "alice's 1st % password"}
 BOB = {"name": "bob", "password": "bob's first password", "update_password": "on_create"}
@@ -54,7 +55,7 @@ def run(given: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=RELEASES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    site = Site(installed(request.param), tmp_path_factory.mktemp("site"))
+    site = Site(release(request.param), tmp_path_factory.mktemp("site"))
     with site.serving(site.configure(FIRST)) as url:
         for path in (MAKE, MODEL):
             assert ask(url, ("admin", FIRST), path, {"name": "churn"})[0] == 200
@@ -178,7 +179,7 @@ def test_roles_have_more_permissions(server: Server) -> None:
 def test_a_server_without_accounts(tmp_path: Path) -> None:
     """Of the newest release."""
     variables = {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db"}
-    with installed(RELEASES[-1]).serving(tmp_path, variables) as url:
+    with serving(release(NEWEST), tmp_path, variables) as url:
         said = run({"tracking_uri": url, "username": "admin", "password": FIRST, "users": [ALICE]})
 
     assert "has no accounts" in said["msg"]

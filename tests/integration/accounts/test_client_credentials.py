@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_credentials import FILE, render
 from tests.integration.accounts.conftest import FIRST
-from tests.integration.moves.conftest import RELEASES, installed
+from tests.integration.releases import RELEASES, release
 
 PROGRAM = "import json; from mlflow.utils.credentials import read_mlflow_creds; print(json.dumps(read_mlflow_creds()))"
 
@@ -23,7 +23,7 @@ def test_client_finds_them(version: str, tmp_path: Path) -> None:
     found = []
     for more in ({}, {"MLFLOW_TRACKING_USERNAME": "bob", "MLFLOW_TRACKING_PASSWORD": "of bob"}):
         variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **more}
-        command = [str(installed(version).python), "-c", PROGRAM]
+        command = [str(release(version).python), "-c", PROGRAM]
         ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=True, timeout=120)
         found.append(json.loads(ran.stdout.splitlines()[-1]))
 
