@@ -71,7 +71,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import client_credentials, private_file
 
-_MODE, _DIRECTORY_MODE = 0o600, 0o700
+_MODE = 0o600
+_DIRECTORY_MODE = 0o700
 
 
 def write(account: pwd.struct_passwd, username: str, password: str, check_mode: bool) -> bool:
