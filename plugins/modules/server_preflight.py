@@ -234,6 +234,24 @@ options:
         description: Whether the runs or models are in that database, too.
         type: bool
         default: false
+  tls:
+    description: With what the server speaks TLS itself.
+    type: dict
+    default: {}
+    suboptions:
+      certificate:
+        description: File of the certificate, or V("").
+        type: str
+        default: ""
+      key:
+        description: File of its key, or V("").
+        type: str
+        default: ""
+      names:
+        description: What clients call the server by.
+        type: list
+        elements: str
+        default: []
   artifacts:
     description: Where artifacts are kept.
     type: dict
@@ -327,6 +345,8 @@ problems:
 
 import os
 import pwd
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Optional
 
@@ -335,6 +355,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     artifact_root,
     basic_auth_rules,
+    certificate,
     database_rules,
     deployment,
     installation,
@@ -343,6 +364,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     name_service,
     password_kind,
     server_rules,
+    server_tls,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import render
 
@@ -370,6 +392,16 @@ def leaving(predecessor: int) -> frozenset[int]:
 def options(spec: str, module: AnsibleModule) -> dict[str, Any]:
     """Return one of the module's dictionaries with tuples for lists."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in module.params[spec].items()}
+
+
+def pair(module: AnsibleModule, tls: server_tls.Tls) -> Optional[certificate.Pair]:
+    """Return what is in the certificate's files, None when none are named."""
+
+    def run(command: Sequence[str]) -> tuple[int, str, str]:
+        code, out, err = module.run_command([*command])
+        return code, out, err
+
+    return certificate.look(tls.certificate, tls.key, run) if tls.certificate and tls.key else None
 
 
 def argument_spec() -> dict[str, Any]:
@@ -445,6 +477,11 @@ def argument_spec() -> dict[str, Any]:
         },
         "database": {"type": "dict", "default": {}, "options": database},
         "accounts": {"type": "dict", "default": {}, "options": accounts},
+        "tls": {
+            "type": "dict",
+            "default": {},
+            "options": {"certificate": text, "key": {**text, "no_log": False}, "names": names},
+        },
     }
 
 
@@ -456,6 +493,7 @@ def main() -> None:
     database = database_rules.Settings(**options("database", module))
     accounts = basic_auth_rules.Accounts(**options("accounts", module))
     root = artifact_root.Root(**options("artifacts", module))
+    tls = server_tls.Tls(**options("tls", module))
     mounts = mountinfo.read()
     near = artifact_root.components(root.path, mounts)
     python = installation.look(module.run_command, install)
@@ -471,7 +509,9 @@ def main() -> None:
         leaving=leaving(service.predecessor),
         wheelhouse_exists=os.path.isabs(install.wheelhouse) and os.path.isdir(install.wheelhouse),
     )
-    problems = server_rules.judge(server_rules.Case(install, service, database, accounts, root, evidence))
+    case = server_rules.Case(install, service, database, accounts, root, evidence)
+    problems = [*server_rules.judge(case)]
+    problems += server_tls.problems(tls, install.version, service.environment_names, pair(module, tls), time.time())
     if problems:
         module.fail_json(msg=render(problems), problems=[asdict(problem) for problem in problems])
     module.exit_json(changed=False, python_version=str(python), packages_missing=not python.complete)
