@@ -24,6 +24,8 @@ LOCK = stage.REPOSITORY / "requirements" / "collections.txt"
 #: Molecule's Docker driver with what that needs, and the dependencies in galaxy.yml.
 WANTED = (
     "ansible.posix",
+    # What the role mlflow_proxy depends on.
+    "community.crypto",
     "community.docker",
     # What the role mlflow_firewall can tell of open ports; ansible.posix, too.
     "community.general",

@@ -33,6 +33,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "backups": {"restic": "restic", "rsync": "rsync"},
     "databases": {"mariadb-server": "mariadbd", "openssl": "openssl", "postgresql": "pg_createcluster"},
     "firewall": {"iproute2": "ip", "nftables": "/usr/sbin/nft"},
+    "proxies": {"caddy": "caddy", "nginx": "nginx", "openssl": "openssl"},
     "docker": {**_BUILD, "docker.io": "dockerd"},
 }
 

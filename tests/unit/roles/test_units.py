@@ -17,6 +17,8 @@ EXPOSURE = {
     "mlflow_firewall/templates/mlflow-firewall.service.j2": 2.3,
     "mlflow_gc/templates/mlflow-gc.service.j2": 1.5,
     "mlflow_backup/templates/mlflow-backup.service.j2": 1.8,
+    # As root, whose word systemd takes, and without a right besides.
+    "mlflow_proxy/templates/mlflow-proxy-certificate.service.j2": 1.0,
     "mlflow_artifact_check/templates/mlflow-artifact-watch.service.j2": 2.4,
 }
 
