@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_credentials import FILE, render
 from tests.integration.accounts.conftest import FIRST, Site
-from tests.integration.moves.conftest import RELEASES, installed
+from tests.integration.releases import NEWEST, release
 from tests.integration.moves.test_gc import PROGRAM, age
 
 
 def test_proxied_files_go(tmp_path: Path) -> None:
-    site, root = Site(installed(RELEASES[-1]), tmp_path), tmp_path / "artifacts"
+    site, root = Site(release(NEWEST), tmp_path), tmp_path / "artifacts"
     (tmp_path / FILE).parent.mkdir()
     (tmp_path / FILE).write_text(render("", "admin", FIRST))
     proxied = {"MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/", "MLFLOW_ARTIFACTS_DESTINATION": str(root)}

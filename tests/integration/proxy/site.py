@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.moves.conftest import installed
+from tests.integration.releases import NEWEST, release
 from tools import stage
 
 HERE = Path(__file__).parent
@@ -103,7 +103,7 @@ class Server:
     @contextmanager
     def serving(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run the server; it answers its API, as the unit's own probe sees it."""
-        program = str(installed("3.17.2").python.parent / "mlflow")
+        program = str(release(NEWEST).directory / "bin/mlflow")
         log = self.directory / f"{self.port}.log"
         with running([program, "server"], log, cwd=self.directory, env=self.environment) as process:
             self.wait_until_ready(process.pid)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.moves.conftest import installed
+from tests.integration.releases import NEWEST, release
 from tests.integration.proxy.conftest import PREFIX
 from tests.integration.proxy.site import HERE, MAIN, NAME, Authority, Proxy, Server, free_port, proxy, render
 
@@ -93,7 +93,7 @@ def test_a_run_with_an_artifact_by_the_client(site: Site) -> None:
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(running.authority.file),
         "DO_NOT_TRACK": "1",
     }
-    command = [str(installed("3.17.2").python), str(HERE / "log_run.py"), NAME, str(64 * 2**20)]
+    command = [str(release(NEWEST).python), str(HERE / "log_run.py"), NAME, str(64 * 2**20)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=server.directory)
     assert ran.returncode == 0, ran.stderr
     first, second = json.loads(ran.stdout.splitlines()[-1])["hashes"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.moves.conftest import installed
+from tests.integration.releases import NEWEST, release
 from tests.integration.proxy.site import HERE, NAME, Authority, Server, free_port, render
 from tests.integration.proxy.test_proxy import ask_plainly
 
@@ -42,7 +42,7 @@ def test_a_run_without_a_proxy(authority: Authority, public_directory: Path) -> 
         "DO_NOT_TRACK": "1",
     }
     with server.serving():
-        command = [str(installed("3.17.2").python), str(HERE / "log_run.py"), NAME, "1000000"]
+        command = [str(release(NEWEST).python), str(HERE / "log_run.py"), NAME, "1000000"]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=scratch)
         assert ran.returncode == 0, ran.stderr
         first, second = json.loads(ran.stdout.splitlines()[-1])["hashes"]
