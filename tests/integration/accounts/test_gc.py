@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_credentials import FILE, render
 from tests.integration.accounts.conftest import FIRST, Site
-from tests.integration.releases import NEWEST, release
+from tests.integration.moves.conftest import log_everything
 from tests.integration.moves.test_gc import PROGRAM, age
+from tests.integration.releases import NEWEST, release
 
 
 def test_proxied_files_go(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_proxied_files_go(tmp_path: Path) -> None:
     proxied = {"MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/", "MLFLOW_ARTIFACTS_DESTINATION": str(root)}
     variables = site.configure(FIRST, MLFLOW_SERVE_ARTIFACTS="true", **proxied)
     with site.serving(variables) as url:
-        site.release.log_everything(url, tmp_path)
+        log_everything(site.release, url, tmp_path)
         age(tmp_path / "mlflow.db", 2)
         before = {path for path in root.rglob("*") if path.is_file()}
         ran = subprocess.run(

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.releases import NEWEST, release
 from tests.integration.proxy.conftest import PREFIX
 from tests.integration.proxy.site import HERE, MAIN, NAME, Authority, Proxy, Server, free_port, proxy, render
+from tests.integration.releases import NEWEST, release
 
 SEARCH = f"{PREFIX}/ajax-api/2.0/mlflow/experiments/search"
 ARTIFACT = f"{PREFIX}/api/2.0/mlflow-artifacts/artifacts/range.bin"

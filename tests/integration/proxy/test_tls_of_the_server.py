@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.releases import NEWEST, release
 from tests.integration.proxy.site import HERE, NAME, Authority, Server, free_port, render
 from tests.integration.proxy.test_proxy import ask_plainly
+from tests.integration.releases import NEWEST, release
 
 
 def test_a_run_without_a_proxy(authority: Authority, public_directory: Path) -> None:
