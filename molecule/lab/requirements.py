@@ -30,6 +30,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "uml-utilities": "uml_switch",
         "user-mode-linux": "linux.uml",
     },
+    "browser": {"chromium": "chromium", "chromium-driver": "chromedriver", "libnss3-tools": "certutil"},
     "backups": {"restic": "restic", "rsync": "rsync"},
     "databases": {"mariadb-server": "mariadbd", "openssl": "openssl", "postgresql": "pg_createcluster"},
     "firewall": {"iproute2": "ip", "nftables": "/usr/sbin/nft"},

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
-from pathlib import Path
+from typing import Any
 
-import pytest
 from testinfra.host import Host
-from testinfra.utils.ansible_runner import AnsibleRunner
 
 URL = "https://ml.lab.test/mlflow"
 AUTHORITY = "/etc/mlflow-proxy/ca.pem"
+ALICE = ("alice", "alice's %: of the lab")
 SEARCH = f"{URL}/ajax-api/2.0/mlflow/experiments/search"
 
 
-@pytest.fixture
-def site(inventory: AnsibleRunner) -> Host:
-    return inventory.get_host("mlflow-exposed")
-
-
-def status(site: Host, url: str, *arguments: str) -> int:
-    """Return the status that a client gets who knows the authority."""
+def status(site: Host, url: str, *arguments: str, who: tuple[str, str] = ALICE) -> int:
+    """Return the status that a client gets who knows the authority, and has an account."""
     command = ["curl", "--silent", "--cacert", AUTHORITY, "--output", "/dev/null", "--write-out", "%{http_code}"]
-    return int(site.check_output(shlex.join([*command, *arguments, url])))
+    return int(site.check_output(shlex.join([*command, "--user", ":".join(who), *arguments, url])))
 
 
 def serial(site: Host) -> str:
@@ -33,11 +26,8 @@ def serial(site: Host) -> str:
     return str(site.check_output(f"{shown} | openssl x509 -noout -serial"))
 
 
-def test_a_run_by_the_client(site: Host) -> None:
-    script = (Path(__file__).parents[2] / "shared/log_run.py").read_text()
-    told = f"env MLFLOW_TRACKING_URI={URL} MLFLOW_TRACKING_SERVER_CERT_PATH={AUTHORITY} /opt/mlflow/current/bin/python"
-    printed = site.check_output(f"cat <<'SCRIPT' | {told} - exposed 1\n{script}\nSCRIPT")
-    assert json.loads(printed.splitlines()[-1])["run_id"]
+def test_a_run_by_the_client(run: dict[str, Any]) -> None:
+    assert run["run_id"]
 
 
 def test_pages_and_who_may_post(site: Host) -> None:
@@ -48,6 +38,8 @@ def test_pages_and_who_may_post(site: Host) -> None:
     assert status(site, SEARCH, *post, "--header", "Origin: https://evil.example.org") == 403
     assert status(site, f"{URL}/health", "--header", "Host: evil.example.org") == 421
     assert status(site, "http://ml.lab.test/mlflow/") == 301
+    assert status(site, f"{URL}/", who=("alice", "wrong password")) == 401
+    assert status(site, SEARCH, *post, who=("nobody", "knows this one")) == 401
 
 
 def test_the_server_is_reached_through_the_proxy_only(site: Host) -> None:

@@ -24,7 +24,9 @@ def test_a_compiler_is_asked_for_only_where_the_processor_needs_it() -> None:
 
 
 def test_an_unknown_group_is_refused() -> None:
-    with pytest.raises(LabError, match="no group 'kvm'; known are uml, backups, databases, firewall, proxies, docker"):
+    with pytest.raises(
+        LabError, match="no group 'kvm'; known are uml, browser, backups, databases, firewall, proxies, docker"
+    ):
         requirements.missing("kvm")
 
 
