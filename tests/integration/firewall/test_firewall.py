@@ -145,7 +145,10 @@ def test_refuses(tmp_path: Path, inputs: dict[str, Any], told: str) -> None:
 @pytest.mark.parametrize(
     ("group", "rule"),
     [
-        ("mlflow_server", {"name": "mlflow", "port": 5000, "from": ["192.0.2.9", "192.0.2.2", "192.0.2.4/32"]}),
+        (
+            "mlflow_server",
+            {"name": "mlflow", "port": 5000, "from": ["192.0.2.9", "192.0.2.2", "192.0.2.5", "192.0.2.4/32"]},
+        ),
         ("mlflow_nfs_server", {"name": "nfs", "port": 2049, "from": ["192.0.2.9", "192.0.2.2"]}),
         ("mlflow_database", {"name": "database", "port": 5432, "from": ["192.0.2.9"]}),
     ],
@@ -154,6 +157,7 @@ def test_the_inventory_says_who_is_named(tmp_path: Path, group: str, rule: dict[
     hosts: dict[str, Any] = {
         "mlflow_server": {"server": {"ansible_host": "192.0.2.9"}},
         "mlflow_clients": {"192.0.2.2": {}},
+        "mlflow_proxy": {"proxy": {"ansible_host": "192.0.2.5"}},
     }
     hosts.setdefault(group, {})["here"] = {"ansible_host": "192.0.2.9"}
     role = {"name": "selfhosted.mlflow.mlflow_firewall", "tasks_from": "preflight", "public": True}
