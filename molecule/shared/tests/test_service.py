@@ -72,7 +72,8 @@ def needed(server: Host) -> set[str]:
     value = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', settings))
     databases = re.findall(r"sqlite:///(/[^?\n\"]*)/", settings)
     artifacts = value.get("MLFLOW_ARTIFACTS_DESTINATION", value["MLFLOW_DEFAULT_ARTIFACT_ROOT"])
-    return {value["HOME"], artifacts, *databases}
+    metrics = {value["MLFLOW_EXPOSE_PROMETHEUS"]} if "MLFLOW_EXPOSE_PROMETHEUS" in value else set()
+    return {value["HOME"], artifacts, *databases, *metrics}
 
 
 def test_writes_where_it_must_and_nowhere_else(server: Host) -> None:
@@ -81,7 +82,8 @@ def test_writes_where_it_must_and_nowhere_else(server: Host) -> None:
     sandbox = re.sub(r"(?m)^(Exec|Type|Restart|RuntimeDirectory|Assert).*\n", "", unit)
     look = "/usr/bin/find / -path /proc -prune -o -type d -writable -print -prune"
     probe = sandbox.replace(
-        "[Service]\n", f"[Service]\nType=oneshot\nStandardOutput=file:/run/mlflow-look.txt\nExecStart=-{look}\n"
+        "[Service]\n",
+        f"[Service]\nType=oneshot\nStandardOutput=file:/run/mlflow-look.txt\nStandardError=null\nExecStart=-{look}\n",
     )
     server.check_output("printf '%%s' %s > /run/systemd/system/mlflow-look.service", probe)
     try:
