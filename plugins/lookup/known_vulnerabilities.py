@@ -55,6 +55,7 @@ _list:
 from pathlib import Path
 from typing import Any, Optional
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
@@ -68,6 +69,8 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: Optional[dict[str, Any]] = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
+        if not vulnerabilities.HAS_PACKAGING:
+            raise AnsibleError("the Python package packaging, which ansible-core requires, is not here: install it")
         role, part, accepted = (self.get_option(name) for name in ("role", "part", "accepted"))
         listed = vulnerabilities.parse(yaml_load(LIST.read_text(encoding="utf-8")))
         return [

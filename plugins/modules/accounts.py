@@ -154,7 +154,8 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api imp
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors import ApiError
 
 #: Why a call fails where no server is (yet); the second is of localhost on a host without IPv6.
-_NOBODY_THERE = ("refused", "network")
+#: In check mode neither the server nor the authority of its proxy need be there yet.
+_NOBODY_THERE = ("refused", "network", "ca_bundle")
 _USER = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "default": "", "no_log": True},

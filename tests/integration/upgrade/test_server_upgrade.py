@@ -68,10 +68,10 @@ def spoil_migration(site: Site, place: Path, statement: str, below: str = TRACKI
     script.write_text(texts[script].replace(signature, f"{signature}\n    {statement}"))
 
 
-def is_as_before(site: Site, version: str = "3.1.4", counts: dict[str, int] = COUNTS) -> None:
+def is_as_before(site: Site, version: str = "3.1.4", counts: dict[str, int] | None = None) -> None:
     """The old release answers with what it held."""
     assert (site.version(), site.current, site.held) == (version, release(version).name, False)
-    assert site.counts() == counts
+    assert site.counts() == (counts or COUNTS)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
