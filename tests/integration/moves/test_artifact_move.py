@@ -245,8 +245,8 @@ def tiny(scratch: Path) -> Iterator[Path]:
         run("umount", directory)
 
 
-def test_a_full_disk_is_told_and_the_move_goes_on(deploy: Deploy, newest: Release, scratch: Path, tiny: Path) -> None:
-    deployment, logged = deploy(newest)
+def test_a_full_disk_is_told_and_the_move_goes_on(deploy: Deploy, scratch: Path, tiny: Path) -> None:
+    deployment, logged = deploy(NEWEST)
     before, content = deployment.texts(), files(deployment.directory)
     own(tiny)
 
@@ -267,14 +267,14 @@ def test_a_full_disk_is_told_and_the_move_goes_on(deploy: Deploy, newest: Releas
 
 
 @pytest.mark.parametrize("access", ["direct", "proxied"])
-def test_the_started_server_is_asked(deploy: Deploy, newest: Release, scratch: Path, access: str) -> None:
-    deployment, logged = deploy(newest)
+def test_the_started_server_is_asked(deploy: Deploy, scratch: Path, access: str) -> None:
+    deployment, logged = deploy(NEWEST)
     target = scratch / "root2"
     deployment.moved(access, target)
     # It answers to this name only.
     environment = {**deployment.environment, "MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow.example.org"}
     file = scratch / "served.env"
-    with serving(newest, scratch, environment) as url:
+    with serving(deployment.release, scratch, environment) as url:
         named = {**environment, "MLFLOW_PORT": url.rpartition(":")[2]}
         file.write_text("".join(f'{name}="{value}"\n' for name, value in named.items()))
 
