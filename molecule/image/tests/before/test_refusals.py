@@ -14,7 +14,7 @@ import pytest
     ("wrong", "message"),
     [
         ({"mlflow_image_bse": "debian"}, "write mlflow_image_base"),
-        ({"mlflow_image_version": "0.1.0"}, "mlflow-0.1.0-py3.10.txt"),
+        ({"mlflow_image_version": "99.0.0"}, "mlflow-99.0.0-py3.10.txt"),
         ({"mlflow_image_requirements": "/nowhere/locked.txt"}, "there is no /nowhere/locked.txt"),
         ({"mlflow_image_uid": 0}, "must not be root"),
         ({"mlflow_image_shared_gid": 850}, "only its own group may read its secrets"),
