@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import run_playbook
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
@@ -38,6 +40,15 @@ def log_run(server: Host) -> str:
     run = tracking.get_run(f"http://{address}:5000", logged["run_id"])
     assert (run.params, run.metrics) == (logged["params"], logged["metrics"])
     return run.run_id
+
+
+def runs(server: Host) -> set[str]:
+    """Return the runs that the server's API knows."""
+    (address,) = (found for found in server.interface("eth0").addresses if ":" not in found)
+    api = f"http://{address}:5000/api/2.0/mlflow"
+    body = '{"experiment_ids": ["0", "1"], "max_results": 1000}'
+    told = server.check_output(f"curl -sf {api}/runs/search -H 'Content-Type: application/json' -d '{body}'")
+    return {run["info"]["run_id"] for run in json.loads(told).get("runs", [])}
 
 
 def psql(server: Host, statement: str) -> str:
@@ -142,3 +153,30 @@ def test_anothers_database_is_refused(run_site: SITE, host: Callable[[str], Host
     assert ran.returncode == 2, ran.stdout
     assert "the database mlflow is there and belongs to mlflow" in ran.stdout
     assert psql(host(DATABASE), "SELECT count(*) FROM pg_roles WHERE rolname = 'somebody'") == "0"
+
+
+@pytest.mark.parametrize("name", [BY_SOCKET, BY_TLS])
+def test_backed_up_and_restored(host: Callable[[str], Host], name: str) -> None:
+    """By the service of the timer that site.yml has set up, and by restore.yml."""
+    server = host(name)
+    kept = log_run(server)
+    server.check_output("systemctl start mlflow-backup.service")
+    assert server.service("mlflow-backup.timer").is_enabled
+    (backup,) = server.check_output("ls /srv/backups | grep Z$").splitlines()
+    record = json.loads(server.file(f"/srv/backups/{backup}/backup.json").content_string)
+    assert set(record["verified"]) == {"tracking"}
+    later = log_run(server)
+    assert {kept, later} <= runs(server)
+
+    inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+    given = {"mlflow_restore_overwrite": True}
+    ran = run_playbook("restore.yml", "--inventory", inventory, "--limit", name, "--extra-vars", json.dumps(given))
+
+    assert ran.returncode == 0, ran.stdout
+    assert f"The backup {backup} of " in ran.stdout
+    assert PIECE not in ran.stdout
+    assert kept in runs(server)
+    assert later not in runs(server)
+    # What was there before the restore is kept.
+    assert server.check_output("find /srv/backups/before-restore -name manifest.json")
+    assert PIECE not in server.check_output("journalctl --unit mlflow-backup.service --output cat --no-pager")
