@@ -162,7 +162,7 @@ def test_a_release_that_does_not_start_is_taken_back(make_site: MakeSite, tmp_pa
 
 def test_a_release_that_lacks_runs_is_taken_back(make_site: MakeSite, tmp_path: Path) -> None:
     site = make_site("3.1.4")
-    spoil_migration(site, tmp_path, "op.execute(\"UPDATE runs SET run_uuid = 'x' || substr(run_uuid, 2)\")")
+    spoil_migration(site, tmp_path, "op.execute(\"UPDATE runs SET run_uuid = run_uuid || 'x'\")")
 
     failed = site.upgrade()
 
