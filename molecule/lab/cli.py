@@ -85,6 +85,7 @@ def _docker_engine(places: Places, options: argparse.Namespace) -> None:
     if options.stop:
         docker.stop_engine(places, progress)
     else:
+        requirements.require(places, "docker", progress)
         docker.start_engine(places, progress)
 
 
