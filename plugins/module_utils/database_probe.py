@@ -4,7 +4,7 @@
 """What a database must be like for the servers that are to use it, and what to do when it isn't.
 
 Source: PostgreSQL's "Connections and Authentication" (which of max_connections are kept for whom); MariaDB's error
-codes; SQLAlchemy's QueuePool (size and overflow).
+codes; SQLAlchemy's QueuePool (size and overflow); MLflow 3.17's mlflow/server/jobs (what runs jobs).
 """
 
 from __future__ import annotations
@@ -12,31 +12,40 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
+#: Of a server's processes that run jobs: 10 workers each for scorers, evaluations and issue detection, 5 each for two
+#: kinds of online scoring, 2 for prompts, 5 for what comes periodically, and the one that starts them.
+JOB_CONNECTIONS = 48
 _SHOWN = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
 class Demand:
-    """How many connections may be opened: each of the servers' workers has a pool for each store."""
+    """How many connections may be opened: each of the servers' workers has a pool for each store.
+
+    ``jobs`` says that each server runs jobs too, in processes of their own.
+    """
 
     workers: int
     pool_size: int
     pool_overflow: int
     servers: int
+    jobs: bool = False
 
     def connections(self, stores: int) -> int:
         """Return how many may be open at once to a database that holds so many stores."""
-        return self.servers * self.workers * stores * (self.pool_size + self.pool_overflow)
+        pools = self.workers * stores * (self.pool_size + self.pool_overflow)
+        return self.servers * (pools + (JOB_CONNECTIONS if self.jobs else 0))
 
     def __str__(self) -> str:
         servers = "1 server" if self.servers == 1 else f"{self.servers} servers"
-        return f"{servers} x {self.workers} workers, each pool {self.pool_size} + {self.pool_overflow}"
+        jobs = f", and {JOB_CONNECTIONS} of each server's jobs" if self.jobs else ""
+        return f"{servers} x {self.workers} workers, each pool {self.pool_size} + {self.pool_overflow}{jobs}"
 
 
 #: What the driver says, why that is, and what to do; the first that matches counts.
@@ -174,14 +183,20 @@ def problems(answer: Mapping[str, Any], stores: int, demand: Demand) -> Iterator
             f"and MLflow may open {wanted}: {stores} stores, {demand}",
             "under load requests would fail with too many connections, those of others too",
             f"raise it to {wanted + answer['reserved']} or more (mlflow_database_max_connections), or lower "
-            "mlflow_server_pool_size, mlflow_server_pool_overflow or mlflow_server_workers",
+            "mlflow_server_pool_size, mlflow_server_pool_overflow or mlflow_server_workers"
+            + (", or set mlflow_server_job_execution: false" if demand.jobs else ""),
         )
 
 
 def judge(stores: Sequence[str], answers: Mapping[str, Mapping[str, Any]], demand: Demand) -> list[Problem]:
-    """Return what is wrong with the databases at the addresses of all ``stores``, by what each address answered."""
+    """Return what is wrong with the databases at the addresses of all ``stores``, by what each address answered.
+
+    Jobs are kept in the first.
+    """
     return [
         problem
         for address in dict.fromkeys(stores)
-        for problem in problems(answers[address], stores.count(address), demand)
+        for problem in problems(
+            answers[address], stores.count(address), demand if address == stores[0] else replace(demand, jobs=False)
+        )
     ]

@@ -53,6 +53,12 @@ options:
     description: How many servers of the same settings share the databases.
     type: int
     default: 1
+  jobs:
+    description:
+      - Whether the servers run jobs, which MLflow does by default. The processes that do have connections of their own
+        to the first of O(stores).
+    type: bool
+    default: false
   timeout:
     description: Seconds until all must have answered.
     type: float
@@ -151,6 +157,7 @@ def main() -> None:
             "pool_size": {"type": "int", "default": 5},
             "pool_overflow": {"type": "int", "default": 40},
             "servers": {"type": "int", "default": 1},
+            "jobs": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 60},
         },
         supports_check_mode=True,
@@ -171,7 +178,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"{params['python']} could not ask the databases: {error}")
     demand = database_probe.Demand(
-        params["workers"], params["pool_size"], params["pool_overflow"], servers=params["servers"]
+        params["workers"], params["pool_size"], params["pool_overflow"], params["servers"], params["jobs"]
     )
     problems = database_probe.judge(stores, dict(zip(addresses, answers)), demand)
     told = [asdict(problem) for problem in problems]

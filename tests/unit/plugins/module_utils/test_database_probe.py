@@ -18,8 +18,8 @@ ANSWER = {
 }
 
 
-def demand(**changes: int) -> Demand:
-    return Demand(**{"workers": 1, "pool_size": 5, "pool_overflow": 10, "servers": 1, **changes})
+def demand(*, jobs: bool = False, **changes: int) -> Demand:
+    return Demand(**{"workers": 1, "pool_size": 5, "pool_overflow": 10, "servers": 1, **changes}, jobs=jobs)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,9 @@ def demand(**changes: int) -> Demand:
         ({"user_limit": 29}, 2, demand(), "29 connections by the user's own limit"),
         ({"user_limit": 0}, 2, demand(), "0 connections by the user's own limit"),
         ({"database_limit": 10}, 2, demand(), "10 connections by the database's own limit"),
+        ({"max_connections": 81}, 2, demand(jobs=True), ""),
+        ({"max_connections": 80}, 2, demand(jobs=True), "and 48 of each server's jobs"),
+        ({}, 2, demand(servers=2, jobs=True), "raise it to 159 or more"),
         ({"may_create": False}, 2, demand(), "may not create tables"),
     ],
 )
@@ -50,6 +53,14 @@ def test_stores_of_two_databases_are_counted_apart() -> None:
     answers = {"a": {**ANSWER, "max_connections": 18}, "b": {**ANSWER, "max_connections": 17}}
     (problem,) = judge(["a", "b"], answers, demand())
     assert "lets in 14 connections" in problem.found
+
+
+def test_jobs_are_in_the_first() -> None:
+    answers = {"runs": {**ANSWER, "max_connections": 66}, "accounts": {**ANSWER, "max_connections": 18}}
+    assert judge(["runs", "accounts"], answers, demand(jobs=True)) == []
+    answers["runs"]["max_connections"] = 65
+    (problem,) = judge(["runs", "accounts"], answers, demand(jobs=True))
+    assert "MLflow may open 63" in problem.found
 
 
 def test_what_can_not_be_asked_for_limits_is_no_problem() -> None:
