@@ -31,7 +31,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "user-mode-linux": "linux.uml",
     },
     "browser": {"chromium": "chromium", "chromium-driver": "chromedriver", "libnss3-tools": "certutil"},
-    "backups": {"restic": "restic", "rsync": "rsync"},
+    "backups": {"rclone": "rclone", "restic": "restic", "rsync": "rsync"},
     "databases": {"mariadb-server": "mariadbd", "openssl": "openssl", "postgresql": "pg_createcluster"},
     "firewall": {"iproute2": "ip", "nftables": "/usr/sbin/nft"},
     "proxies": {"caddy": "caddy", "nginx": "nginx", "openssl": "openssl"},

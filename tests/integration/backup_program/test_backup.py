@@ -140,6 +140,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
             "snapshot_command": "",
             "restic_repository": tmp_path / "repository",
             "restic_password_file": tmp_path / "password",
+            "restic_forget": "yes",
             "configuration": tmp_path / "server.env",
             "data": tmp_path / "backend",
         },
@@ -149,6 +150,28 @@ def host(tmp_path: Path) -> Iterator[Host]:
         made.log(run)
     yield made
     shutil.rmtree(PROGRAM / "mlflow_database/__pycache__", ignore_errors=True)
+
+
+def test_old_ones_that_can_not_be_dropped_are_told(host: Host) -> None:
+    """While another backup has the repository: the new one is whole, and the next drops what is too much."""
+    host.back_up(artifacts="restic")
+    restic = ["restic", "--repo", str(host.place / "repository"), "--password-file", str(host.place / "password")]
+    with subprocess.Popen([*restic, "--no-cache", "backup", "--stdin"], stdin=subprocess.PIPE) as other:
+        wait_for_lock(host.place / "repository/locks")
+        ran = host.run("run", artifacts="restic", keep=1)
+        assert other.stdin is not None
+        other.stdin.close()
+    assert ran.returncode == 1
+    assert "the backup is made, and old ones could not be dropped" in ran.stderr
+    assert "mlflow_backup_restic_forget" in ran.stderr
+    assert len(host.do("list", keep=1)["backups"]) == 1
+
+
+def wait_for_lock(locks: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not list(locks.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("method", METHODS)

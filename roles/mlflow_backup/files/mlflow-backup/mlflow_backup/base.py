@@ -24,6 +24,7 @@ class BackupError(Exception):
 
     def __init__(self, found: str, why: str, instead: str) -> None:
         super().__init__(f"found: {found}\n  why: {why}\n  instead: {instead}")
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Config:
     snapshot_command: tuple[str, ...]
     restic_repository: str
     restic_password_file: str
+    restic_forget: bool
     configuration: tuple[Path, ...]
     data: tuple[Path, ...]
 
@@ -64,6 +66,7 @@ def read_config(path: str) -> Config:
         tuple(shlex.split(section["snapshot_command"])),
         section["restic_repository"],
         section["restic_password_file"],
+        section.getboolean("restic_forget", True),
         tuple(map(Path, shlex.split(section["configuration"]))),
         tuple(map(Path, shlex.split(section["data"]))),
     )

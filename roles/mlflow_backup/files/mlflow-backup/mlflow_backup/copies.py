@@ -84,6 +84,18 @@ def restic(config: Config, *arguments: str | Path) -> str:
     return run(["restic", "--quiet", *arguments], instead, given)
 
 
+def forget(config: Config, *arguments: str) -> None:
+    """Drop snapshots that are too many."""
+    try:
+        restic(config, "forget", *arguments)
+    except BackupError as error:
+        raise BackupError(
+            f"the backup is made, and old ones could not be dropped: {error.found}",
+            "they would fill the repository",
+            "set mlflow_backup_restic_forget: false where it only appends and drops them itself, or mend what it says",
+        ) from error
+
+
 def copy_artifacts(config: Config, partial: Path) -> Record:
     """Copy the artifacts in the way that was chosen, or ask how their snapshot is called."""
     if config.artifacts == "none":

@@ -53,9 +53,9 @@ def make(config: Config) -> Record:
         raise
     for old in shelf.complete(config.directory)[config.keep :]:
         shelf.remove(old)
-    if config.artifacts == "restic":
+    if config.artifacts == "restic" and config.restic_forget:
         own = ("--tag", copies.RESTIC_TAG, "--host", socket.gethostname(), "--group-by", "host,tags")
-        copies.restic(config, "forget", *own, "--keep-last", str(config.keep), "--prune")
+        copies.forget(config, *own, "--keep-last", str(config.keep), "--prune")
     return record
 
 
