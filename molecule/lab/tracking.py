@@ -56,3 +56,9 @@ def list_artifacts(base_url: str, run_id: str, path: str = "") -> dict[str, int]
         else:
             sizes[item["path"]] = int(item.get("file_size", 0))
     return sizes
+
+
+def search_experiments(base_url: str) -> list[str]:
+    """Return the names of the experiments, which a server that only seems to answer can't tell.  Raises OSError."""
+    found = _get(base_url, "experiments/search", {"max_results": "1000"}).get("experiments", [])
+    return [experiment["name"] for experiment in found]

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import deployment
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import deployment, whole_file
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.deployment import Process
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import Owner, acting_as
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
@@ -134,7 +134,7 @@ def back_up(database: str, directory: str) -> str:
             f"process {holders[0]} has {database} open: stop it (a client with a sqlite:/// tracking address, "
             "perhaps), and run again"
         )
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    whole_file.make_directory(directory, 0o700)
     copy = os.path.join(directory, os.path.basename(database))
     for suffix in _BESIDE:
         if os.path.exists(database + suffix):

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import database_parts
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import database_parts, version_skew
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
 PARTS = "mlflow_server_database"
 WAL = "wal"
+#: From here on numbers are compared with numbers (3.15.2 fails to register a scorer, 3.16.1 does not).
+_FIRST_WITH_PSYCOPG_3 = (3, 16)
 NONE, ASCII, UNICODE, NO_TEXT = KINDS = ("none", "ascii", "unicode", "no_text")
 
 
@@ -24,7 +26,9 @@ NONE, ASCII, UNICODE, NO_TEXT = KINDS = ("none", "ascii", "unicode", "no_text")
 class Settings:
     """How the server is to use its database.
 
-    ``parts`` come without their password, of which ``secret`` tells the kind: NONE, ASCII, UNICODE or NO_TEXT;
+    ``parts`` come without their password, of which ``secret`` tells the kind: #: From here on numbers are compared with numbers (3.15.2 fails to register a scorer, 3.16.1 does not).
+    _FIRST_WITH_PSYCOPG_3 = (3, 16)
+    NONE, ASCII, UNICODE or NO_TEXT;
     ``uri_given`` says that an address besides the one made of the parts is there, too.  ``pool_recycle`` is in
     seconds, -1 for never.
     """
@@ -99,9 +103,27 @@ def _pool(settings: Settings) -> Iterator[Problem]:
         )
 
 
-def problems(settings: Settings, user: str, uris: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what is wrong, with ``user`` the service's account and ``uris`` the addresses in force by input."""
+def _driver(uris: Mapping[str, str], version: str) -> Iterator[Problem]:
+    if not version_skew.is_before(version, _FIRST_WITH_PSYCOPG_3):
+        return
+    for name, uri in uris.items():
+        if uri.startswith("postgresql+psycopg:"):
+            yield Problem(
+                f"{name} is {uri!r}, and the release MLflow {version}",
+                "releases before 3.16 compare numbers with texts, which PostgreSQL refuses by psycopg 3: `operator does "
+                "not exist: integer = character varying`",
+                "set mlflow_version to 3.17.2, or write postgresql+psycopg2://… with psycopg2-binary==2.9.10 in "
+                "mlflow_server_extra_packages",
+            )
+
+
+def problems(settings: Settings, user: str, uris: Mapping[str, str], version: str) -> Iterator[Problem]:
+    """Yield what is wrong.
+
+    ``user`` is the service's account, ``uris`` are the addresses in force by input, ``version`` is MLflow's.
+    """
     yield from _parts(settings, user)
+    yield from _driver(uris, version)
     yield from _pool(settings)
     if settings.journal_mode == WAL and not any(uri.startswith("sqlite:") for uri in uris.values()):
         yield Problem(

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional
 
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import whole_file
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_location import Root
 
 COPYING, REWRITTEN, DONE, UNDOING, UNDONE = "copying", "rewritten", "done", "undoing", "undone"
@@ -55,21 +56,12 @@ class Move:
 
 def _write(path: str, value: Any) -> None:
     """Write JSON in one step that outlives a power cut."""
-    with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as stream:
-        json.dump(value, stream, indent=1, ensure_ascii=False, default=str)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(f"{path}.new", path)
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    whole_file.write(path, json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
 def save(move: Move) -> Move:
     """Write a move's state, and return it."""
-    os.makedirs(move.directory, mode=0o700, exist_ok=True)
+    whole_file.make_directory(move.directory, 0o700)
     state = {"source": asdict(move.source), "target": asdict(move.target), "phase": move.phase}
     _write(os.path.join(move.directory, "move.json"), state)
     return move
@@ -113,7 +105,7 @@ def changes(move: Move, store: str) -> list[dict[str, Any]]:
 @contextmanager
 def locked(parent: str) -> Iterator[None]:
     """Keep others from moving at the same time.  Raises BusyError."""
-    os.makedirs(parent, mode=0o700, exist_ok=True)
+    whole_file.make_directory(parent, 0o700)
     descriptor = os.open(os.path.join(parent, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from typing import Optional
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import whole_file
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,5 @@ def read(path: str) -> Optional[Wanted]:
 
 def write(path: str, file: Wanted) -> None:
     """Replace a file in one step; it is never readable by others than its mode says.  Raises OSError."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-    try:
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            os.fchown(descriptor, file.uid, -1 if file.gid is None else file.gid)
-            os.fchmod(descriptor, file.mode)
-            stream.write(file.text)
-            stream.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    whole_file.make_directory(os.path.dirname(path), 0o755)
+    whole_file.write(path, file.text, file.mode, (file.uid, -1 if file.gid is None else file.gid))

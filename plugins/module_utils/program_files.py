@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import whole_file
 
 DATA_MODE, PROGRAM_MODE, DIRECTORY_MODE = 0o644, 0o755, 0o755
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -51,24 +52,5 @@ def read(path: str) -> Optional[File]:
 
 def replace(path: str, file: File) -> None:
     """Write a file in one step, with the directories that it needs.  Raises OSError."""
-    directory = os.path.dirname(path)
-    missing = []
-    while not os.path.isdir(directory):
-        missing.append(directory)
-        directory = os.path.dirname(directory)
-    for made in reversed(missing):
-        os.mkdir(made)
-        # Whatever the umask.
-        os.chmod(made, DIRECTORY_MODE)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(file.text)
-            os.fchown(descriptor, 0, 0)
-            os.fchmod(descriptor, file.mode)
-            stream.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    whole_file.make_directory(os.path.dirname(path), DIRECTORY_MODE)
+    whole_file.write(path, file.text, file.mode, (0, 0))

@@ -333,7 +333,7 @@ def judge(case: Case) -> Sequence[Problem]:
     for name, uri in databases.items():
         if uri or name == "mlflow_server_backend_store_uri":
             problems += database_problems(name, uri, case.root, evidence.mounts, locked)
-    problems += database_rules.problems(case.database, service.user, databases)
+    problems += database_rules.problems(case.database, service.user, databases, case.install.version)
     problems += basic_auth_rules.problems(
         case.accounts, case.database.servers, service.environment_names, case.root, evidence.mounts, locked
     )

@@ -20,6 +20,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     releases,
     upgrade_journal,
     upgrade_rules,
+    whole_file,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.upgrade_journal import Journal
@@ -164,7 +165,7 @@ class Host:
     def _have_backups(self) -> None:
         """Make the directory of the dumps, which the service's account writes: a database may know it by its name."""
         path, who = self.settings.backups, self.programs.user()
-        upgrade_journal.durable_directory(path, 0o700)
+        whole_file.make_directory(path, 0o700)
         os.chown(path, who.uid, who.gid, follow_symlinks=False)
 
     def release_hold(self) -> None:
@@ -209,7 +210,7 @@ class Host:
 
     def stop(self) -> None:
         """Stop the service, and keep it from starting."""
-        upgrade_journal.durable(self.hold, _HOLD.format(journal=self.layout.journal))
+        whole_file.write(self.hold, _HOLD.format(journal=self.layout.journal))
         ended = self.programs.systemctl("stop", self.settings.unit)
         if ended.code != 0 or self.running():
             raise StepError(f"the service does not stop: {end(ended.err)}")
@@ -243,6 +244,8 @@ class Host:
     def start(self) -> None:
         """Start the service, which is over when its API answers.  Raises StepError when it does not."""
         self.release_hold()
+        # The unit may be new.
+        self.programs.systemctl("daemon-reload")
         ended = self.programs.systemctl("start", self.settings.unit)
         state = self.programs.systemctl("show", "--property=ActiveState", "--value", self.settings.unit).out.strip()
         if ended.code != 0 or state != "active":

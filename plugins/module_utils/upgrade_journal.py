@@ -16,12 +16,12 @@ Which steps there are, ``Journal.steps`` says; what they do, upgrade_host.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Optional
+
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import whole_file
 
 FORWARD = ("stop", "dump", "migrate", "switch", "start", "verify")
 BACK = ("back_stop", "back_keep", "back_restore", "back_switch", "back_start", "back_verify")
@@ -94,6 +94,9 @@ class Journal:
 
     def resumed(self) -> Journal:
         """Return where to go on after whoever carried it out was killed at ``step``."""
+        if self.step == "verify":
+            # The host may have gone down as well, and a service that is up stays up.
+            return replace(self, step="start")
         if self.step in FORWARD[: FORWARD.index("start")]:
             return self.failed(f"it was interrupted at the step '{self.step}'")
         return self
@@ -125,35 +128,4 @@ def write(path: str, journal: Journal) -> None:
         "needs": [] if journal.finished else sorted({journal.source, journal.target}),
         **asdict(journal),
     }
-    durable(path, json.dumps(text, indent=2, sort_keys=True) + "\n")
-
-
-def durable(path: str, text: str) -> None:
-    """Write a file for root only, in one step; it is on the disk when this returns."""
-    temporary = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
-    sync_directory(os.path.dirname(path))
-
-
-def sync_directory(path: str) -> None:
-    """Have a directory's names on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def durable_directory(path: str, mode: int) -> None:
-    """Make a directory where it is absent, and those above it for all to enter; their names are on the disk then."""
-    if not os.path.isdir(path):
-        parent = os.path.dirname(path)
-        durable_directory(parent, 0o755)
-        os.mkdir(path, mode)
-        sync_directory(parent)
+    whole_file.write(path, json.dumps(text, indent=2, sort_keys=True) + "\n")

@@ -22,7 +22,7 @@ class Outcome:
     """What was, or would be, done.
 
     ``before`` and ``after`` are texts for a diff, ``recovered`` says how an interrupted upgrade ended first.
-    ``downtime`` is in seconds.
+    ``downtime`` is in seconds.  ``postponed`` says that nothing was looked at before the new settings are written.
     """
 
     changed: bool
@@ -35,6 +35,7 @@ class Outcome:
     log: str = ""
     downtime: float = 0.0
     recovered: str = ""
+    postponed: bool = False
 
 
 class FailedError(Exception):
@@ -62,8 +63,9 @@ def run(host: Host, target: str, always_look: bool) -> Outcome:
     source = current(host)
     if source is None or not host.configured:
         return _first(host, source, target, recovered)
-    if source == target and not always_look and host.running():
-        return Outcome(bool(recovered), source, "", "", recovered=recovered)
+    if source == target and not always_look:
+        # The settings in place may be why it does not run.
+        return Outcome(bool(recovered), source, "", "", recovered=recovered, postponed=not host.running())
     # By the new release, which may lack a driver that the old one has.
     look = host.look(target, target)
     if source == target and not look.behind:

@@ -41,6 +41,11 @@ def judge(client: str, server: str) -> Skew:
     return Skew()
 
 
+def is_before(text: str, release: tuple[int, int]) -> bool:
+    """Whether a text is a release of MLflow, and an older one than ``release``."""
+    return bool(_RELEASE.match(text)) and _release(text) < release
+
+
 def _release(text: str) -> tuple[int, int]:
     match = _RELEASE.match(text)
     if match is None:

@@ -68,6 +68,12 @@ options:
     description: Directory of the record and of the copy that is kept.
     type: path
     required: true
+  environment_file:
+    description:
+      - Where the new server's settings will be. Recorded is whether they were there before, for
+        M(selfhosted.mlflow.deployment_given_back).
+    type: path
+    default: /etc/mlflow/server.env
   timeout:
     description: Seconds that the server may take to end.
     type: float
@@ -120,6 +126,8 @@ import glob
 import json
 import os
 import pwd
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Optional
 
@@ -129,10 +137,13 @@ from ansible.module_utils.compat.version import LooseVersion
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
     adopted_database,
     adoption,
+    adoption_undo,
     deployment,
     server_rules,
+    whole_file,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.adoption import AdoptionError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.adoption_undo import Before
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.deployment import Deployment, Process
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import Owner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem, render
@@ -154,6 +165,7 @@ class Adoption:
         self.recorded = bool(record)
         self.copied = bool(record.get("copied"))
         self.counts: dict[str, int] = record.get("counts", {})
+        self.before: Before = adoption_undo.read(record.get("before", {}))
         self.server: Optional[Process] = None
         if record:
             self.found = Deployment(**record["deployment"])
@@ -163,8 +175,8 @@ class Adoption:
         else:
             self.found = self._given() if self.params["database"] else self._running()
         # Not in vain before each step, and after the last one the inventory may change.
-        if self.params["state"] == "found" and not self.copied:
-            self._refuse(self._problems(self.found))
+        if self.params["state"] == "found":
+            self._refuse(self._runs_again() if self.copied else self._problems(self.found))
 
     def _recorded(self) -> dict[str, Any]:
         try:
@@ -187,16 +199,31 @@ class Adoption:
             artifact_directory=self.params["artifact_directory"],
         )
 
+    def _servers(self) -> list[Process]:
+        # Others may have put theirs beside them.
+        ours = tuple(os.path.join(self.params["install_root"], name, "") for name in ("venvs", "current"))
+        return [one for one in deployment.running() if not any(word.startswith(ours) for word in one.argv)]
+
+    def _runs_again(self) -> list[Problem]:
+        """Return that the old server was started after its database had been copied, so that the copy lacks runs."""
+        judged = {one.pid: deployment.Judge(one, "", has_file_store=False).deployment() for one in self._servers()}
+        same = [
+            pid for pid, one in judged.items() if one.database_file and one.database_file == self.found.database_file
+        ]
+        return [
+            Problem(
+                f"process {pid} serves {self.found.database_file} again, which was copied for the new server",
+                "the copy lacks what was logged since, and the play would go on with it",
+                f"to begin anew with this server, stop mlflow.service and rename {self.params['target_database']} and "
+                f"{self._path}; to go on with the copy, stop the process",
+            )
+            for pid in same
+        ]
+
     def _running(self) -> Deployment:
         user = self.params["user"]
         uid = pwd.getpwnam(user).pw_uid if user else None
-        # Others may have put theirs beside them.
-        ours = tuple(os.path.join(self.params["install_root"], name, "") for name in ("venvs", "current"))
-        servers = [
-            one
-            for one in deployment.running()
-            if uid in (None, one.uid) and not any(word.startswith(ours) for word in one.argv)
-        ]
+        servers = [one for one in self._servers() if uid in (None, one.uid)]
         if len(servers) != 1:
             self._refuse([_not_one(servers, user)])
         self.server = servers[0]
@@ -262,19 +289,29 @@ class Adoption:
 
     def remember(self) -> None:
         """Record what was found, and how far it is."""
-        os.makedirs(self.params["record_directory"], mode=0o700, exist_ok=True)
+        whole_file.make_directory(self.params["record_directory"], 0o700)
+        if not self.recorded:
+            self.before = self._before()
         if self.found.unit and not self.recorded:
             # With its drop-ins; the new unit may have its name.
             text = self._module.run_command(["systemctl", "cat", "--", self.found.unit], check_rc=True)[1]
-            with open(os.path.join(self.params["record_directory"], self.found.unit), "w", encoding="utf-8") as stream:
-                stream.write(text)
-        state = {"deployment": asdict(self.found), "counts": self.counts, "copied": self.copied}
-        with open(f"{self._path}.new", "w", encoding="utf-8") as stream:
-            json.dump(state, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(f"{self._path}.new", self._path)
+            whole_file.write(os.path.join(self.params["record_directory"], self.found.unit), text)
+        state = {
+            "deployment": asdict(self.found),
+            "counts": self.counts,
+            "copied": self.copied,
+            "before": asdict(self.before),
+        }
+        whole_file.write(self._path, json.dumps(state, indent=1))
         self.recorded = True
+
+    def _before(self) -> Before:
+        def systemctl(arguments: Sequence[str]) -> tuple[int, str]:
+            code, out, _err = self._module.run_command(["systemctl", *arguments])
+            return code, out
+
+        files = adoption_undo.files_of_new(self.params["environment_file"], self.params["target_database"])
+        return adoption_undo.look(files, self.found.unit, self.server, systemctl, time.time())
 
     def take(self) -> None:
         """Stop the server and copy its database.  Raises AdoptionError, OSError."""
@@ -341,6 +378,7 @@ def main() -> None:
             "version": text,
             "install_root": {"type": "path", "default": "/opt/mlflow"},
             "record_directory": {"type": "path", "required": True},
+            "environment_file": {"type": "path", "default": "/etc/mlflow/server.env"},
             "timeout": {"type": "float", "default": 60},
         },
         supports_check_mode=True,

@@ -121,6 +121,12 @@ recovered:
   returned: success
   type: str
   sample: the upgrade to mlflow-3.17.2-0123456789ab that was interrupted at the step 'dump' was taken back
+postponed:
+  description:
+    - Whether the database was not looked at, since the server does not run and may want new settings first. Write them,
+      and run again with O(look).
+  returned: success
+  type: bool
 backup:
   description: Directory of the dump, or ''.
   returned: success, and failure after the upgrade was begun

@@ -312,6 +312,10 @@ def test_the_same_release_migrates_a_database_that_is_behind(make_site: MakeSite
     site = make_site("3.1.4")
     releases.activate(releases.Layout(str(site.root)), release(NEWEST).name)
 
+    # Not yet: those in place may be why it does not run.
+    before = site.upgrade()
+    assert (before["changed"], before["postponed"], site.backups.exists()) == (False, True, False)
+
     done = site.upgrade(look=True)
 
     assert (done["migrated"], done["previous"], site.version()) == (True, release(NEWEST).name, NEWEST)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from conftest import run_playbook
 from testinfra.host import Host
 
-from lab.tracking import get_run, list_artifacts
+from lab.tracking import get_run, list_artifacts, search_experiments
 
 OLD = "/home/alice/mlflow_data"
 ADOPTED, SECOND, THIRD = (f"/srv/mlflow/{name}" for name in ("artifacts", "second", "third"))
@@ -37,6 +39,25 @@ def play() -> Play:
     return play
 
 
+UNIT = """\
+[Unit]
+After=postgresql.service
+
+[Service]
+User=alice
+WorkingDirectory=/home/alice
+ExecStart=/home/alice/mlflow-venv/bin/mlflow server --host 0.0.0.0 --port 5000 --default-artifact-root /srv/by-hand \
+--backend-store-uri postgresql+psycopg2://alice:s%%40fe@127.0.0.1/tracking
+
+[Install]
+WantedBy=multi-user.target
+"""
+#: What the inventory says of that; the record of the first adoption stays where it is.
+BY_HAND = {
+    "mlflow_version": "3.17.2",
+    "mlflow_server_backend_store_uri": "postgresql+psycopg://alice:s%40fe@127.0.0.1/tracking",
+    "mlflow_backup_directory": "/var/backups/by-hand",
+}
 DUMP = f"import sqlite3; print(*sqlite3.connect('{DATABASE}').iterdump(), sep='\\n')"
 
 
@@ -159,3 +180,77 @@ def test_removed_without_its_data(server: Host, play: Play) -> None:
     play("uninstall.yml", mlflow_uninstall_data=["/var/lib/mlflow"])
     assert not server.file("/var/lib/mlflow").exists
     assert server.file(ADOPTED).exists
+
+
+def psql(server: Host, statement: str, database: str = "tracking") -> str:
+    command = f"runuser -u postgres -- psql --no-align --tuples-only --command {shlex.quote(statement)} {database}"
+    return str(server.check_output(command)).strip()
+
+
+def as_alice(server: Host, command: str) -> str:
+    return str(server.check_output(f"runuser --login alice --command {shlex.quote(command)}"))
+
+
+@pytest.fixture(scope="module")
+def by_hand(server: Host, url: str) -> dict[str, Any]:
+    """Run a server by a hand-written unit of the name that ours has, on PostgreSQL, and return what was logged."""
+    psql(server, "create role alice login password 's@fe'", "postgres")
+    psql(server, "create database tracking owner alice", "postgres")
+    server.check_output("install -d -o alice /srv/by-hand")
+    as_alice(server, "VIRTUAL_ENV=mlflow-venv mlflow-venv/bin/uv pip install -q --system-certs psycopg2-binary==2.9.10")
+    server.check_output(f"printf %s {shlex.quote(UNIT)} > /etc/systemd/system/mlflow.service")
+    server.check_output("systemctl daemon-reload && systemctl enable --now mlflow.service")
+    wait_until_it_answers(url)
+    said = as_alice(server, "MLFLOW_TRACKING_URI=http://127.0.0.1:5000 mlflow-venv/bin/python log_everything.py")
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def wait_until_it_answers(url: str, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            search_experiments(url)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        else:
+            return
+
+
+def test_an_adoption_that_fails_gives_the_host_back(server: Host, url: str, by_hand: dict[str, Any]) -> None:
+    schema, runs = psql(server, "select version_num from alembic_version"), psql(server, "select count(*) from runs")
+    given = json.dumps({**BY_HAND, "mlflow_server_environment": {"MLFLOW_UVICORN_OPTS": "--no-such-option"}})
+
+    failed = run_playbook("adopt.yml", "--inventory", inventory_directory(), "--extra-vars", given, seconds=600)
+
+    assert failed.returncode == 2
+    assert "failed at the step 'start' and was taken back" in failed.stdout
+    assert "mlflow.service, the old server, answers again with its database as it was" in failed.stdout
+    assert "s%40fe" not in failed.stdout
+    assert server.file("/etc/systemd/system/mlflow.service").content_string == UNIT
+    assert server.service("mlflow").is_enabled
+    assert server.check_output("ls /etc/mlflow").startswith("server.env.not-adopted-")
+    assert psql(server, "select version_num from alembic_version") == schema
+    assert psql(server, "select count(*) from runs") == runs
+    check(server, url, by_hand, "/srv/by-hand")
+
+
+def test_the_next_attempt_adopts_it(server: Host, url: str, by_hand: dict[str, Any]) -> None:
+    """With what was logged in between."""
+    script = "import mlflow; run = mlflow.start_run(); mlflow.log_text('later', 'later.txt'); mlflow.end_run();"
+    command = f"MLFLOW_TRACKING_URI={url} mlflow-venv/bin/python -c {shlex.quote(script + ' print(run.info.run_id)')}"
+    run_id = as_alice(server, command).split()[-1]
+    later = {"run_id": run_id, "files": {"later.txt": hashlib.sha256(b"later").hexdigest()}}
+    runs = psql(server, "select count(*) from runs")
+
+    given = json.dumps(BY_HAND)
+    done = run_playbook("adopt.yml", "--inventory", inventory_directory(), "--extra-vars", given, seconds=600)
+
+    assert done.returncode == 0, done.stdout
+    for logged in (by_hand, later):
+        check(server, url, logged, ADOPTED)
+    assert psql(server, "select count(*) from runs") == runs
+    assert psql(server, "select count(*) from runs where artifact_uri like '%by-hand%'") == "0"
+    assert server.check_output("systemctl show --property=User --value mlflow.service") == "mlflow"
+    assert server.check_output("find /srv/by-hand ! -user alice") == ""

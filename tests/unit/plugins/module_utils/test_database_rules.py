@@ -34,7 +34,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("settings", "found", "why", "instead"), REFUSED, ids=[row[1] for row in REFUSED])
 def test_refuses(settings: Settings, found: str, why: str, instead: str) -> None:
-    (problem,) = problems(settings, "mlflow", URIS)
+    (problem,) = problems(settings, "mlflow", URIS, "3.17.2")
     assert found in problem.found
     assert why in problem.why
     assert instead in problem.instead
@@ -53,4 +53,19 @@ def test_refuses(settings: Settings, found: str, why: str, instead: str) -> None
     ],
 )
 def test_accepts(settings: Settings, uri: str) -> None:
-    assert list(problems(settings, "mlflow", {"mlflow_server_backend_store_uri": uri})) == []
+    assert list(problems(settings, "mlflow", {"mlflow_server_backend_store_uri": uri}, "3.17.2")) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "version", "refused"),
+    [
+        ("postgresql+psycopg://…@db/mlflow", "3.15.2", True),
+        ("postgresql+psycopg://…@db/mlflow", "2.22.5", True),
+        ("postgresql+psycopg://…@db/mlflow", "3.16.0", False),
+        ("postgresql+psycopg2://…@db/mlflow", "3.1.4", False),
+        ("mysql+pymysql://…@db/mlflow", "3.1.4", False),
+    ],
+)
+def test_releases_that_the_driver_fails_with(uri: str, version: str, refused: bool) -> None:
+    found = list(problems(Settings(), "mlflow", {"mlflow_server_backend_store_uri": uri}, version))
+    assert ["psycopg2-binary" in problem.instead for problem in found] == [True] * refused

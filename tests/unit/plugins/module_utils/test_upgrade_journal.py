@@ -76,7 +76,8 @@ def test_after_a_kill_on_the_way_forward(step: str) -> None:
     """Until the new release is started it goes back; from then on clients may have written: it goes on."""
     resumed = at(NEW, step).resumed()
     if step in ("start", "verify"):
-        assert resumed == at(NEW, step)
+        # At the start, for the host may have gone down too.
+        assert walk(resumed) == ["start", "verify", "done"]
     else:
         assert (walk(resumed), f"'{step}'" in resumed.reason) == (FAILURES[step], True)
 
@@ -133,9 +134,3 @@ def test_a_file_that_is_not_ours_is_not_guessed_at(tmp_path: Path, text: str) ->
     path.write_text(text)
     with pytest.raises(ValueError, match=r"upgrade\.json is no journal"):
         upgrade_journal.read(str(path))
-
-
-def test_directories_are_made_and_those_above_can_be_entered(tmp_path: Path) -> None:
-    for _again in range(2):
-        upgrade_journal.durable_directory(str(tmp_path / "a/b"), 0o700)
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a/b")] == [0o755, 0o700]
