@@ -43,6 +43,11 @@ def within(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
+def system_place(path: str) -> Optional[str]:
+    """Return the directory of the system's that a path is or lies in, if it does."""
+    return next((one for one in _UNUSABLE if within(path, one)), "/" if path == "/" else None)
+
+
 def path_problem(name: str, path: str) -> Optional[Problem]:
     """Return what keeps the input ``name`` from being an absolute path that stays what it is."""
     found = f"{name} is {path!r}"
@@ -89,7 +94,7 @@ def _spelling(root: Root) -> Optional[Problem]:
 def _place(root: Root, own: dict[str, str]) -> Iterator[Problem]:
     found = f"mlflow_server_artifact_root is {root.path}"
     instead = "give the artifacts a directory of their own, such as /srv/mlflow/artifacts"
-    system = next((one for one in _UNUSABLE if within(root.path, one)), "/" if root.path == "/" else None)
+    system = system_place(root.path)
     if system:
         yield Problem(found, f"{system} is the system's, or private to each service", instead)
         return

@@ -72,7 +72,7 @@ def _administrator(api: TrackingApi) -> Optional[bool]:
     return None
 
 
-def _refusal(api: TrackingApi) -> str:
+def refusal(api: TrackingApi) -> str:
     """Return why the server hands out no proxied artifacts, '' when it does."""
     try:
         api.get("api/2.0/mlflow-artifacts/artifacts", {"path": ""})
@@ -131,6 +131,6 @@ def ask(api: TrackingApi, root: str, limit: int) -> Audit:
     return Audit(
         locations=locations,
         runs=_counted(api, [*proving, *itertools.islice(dead, limit), *locations.unusable[:limit]]),
-        refusal=_refusal(api) if locations.proxied else "",
+        refusal=refusal(api) if locations.proxied else "",
         administrator=_administrator(api),
     )

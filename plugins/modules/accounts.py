@@ -17,11 +17,6 @@ description:
   - All names are looked up and everything is judged before anything is changed.
   - No password is shown, in a diff neither. Whether one has to be changed is found out by logging in with it.
 options:
-  admin_config:
-    description:
-      - File on this host that O(username) and O(password) are taken from when they are empty - the server's own
-        C(basic_auth.ini), so that a password that was made there needs not leave it.
-    type: path
   users:
     description: Accounts. Those that are not named stay as they are, but for O(purge).
     type: list
@@ -89,6 +84,7 @@ options:
     default: []
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - selfhosted.mlflow.administrator
   - selfhosted.mlflow.tracking
 attributes:
   check_mode:
@@ -146,16 +142,14 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import accounts_plan, accounts_rules, basic_auth
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import accounts_plan, accounts_rules, administrator
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.accounts_api import Accounts
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.accounts_plan import Grant, Present, Thing, User, Wished
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem, render
-from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import ARGUMENTS, Access, TrackingApi
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.administrator import NOBODY_THERE, RefusedError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_api import Access, TrackingApi
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.tracking_errors import ApiError
 
-#: Why a call fails where no server is (yet); the second is of localhost on a host without IPv6.
-#: In check mode neither the server nor the authority of its proxy need be there yet.
-_NOBODY_THERE = ("refused", "network", "ca_bundle")
 _USER = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "default": "", "no_log": True},
@@ -170,35 +164,6 @@ _PERMISSION = {
     "permission": {"type": "str", "choices": ["READ", "USE", "EDIT", "MANAGE", "DENY", "NO_PERMISSIONS"]},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
-
-
-class RefusedError(Exception):
-    """Something can't be as wished; holds the problems."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(render(problems))
-
-
-def credentials(given: dict[str, Any]) -> tuple[str, str]:
-    """Return the name and password of the administrator who asks.  Raises RefusedError."""
-    if given["username"] or given["token"] or not given["admin_config"]:
-        return given["username"], given["password"]
-    try:
-        with open(given["admin_config"], encoding="utf-8") as stream:
-            settings = basic_auth.read_ini(stream.read())
-        return settings["admin_username"], settings["admin_password"]
-    except (OSError, KeyError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"it has no {error}"
-        raise RefusedError(
-            [
-                Problem(
-                    f"admin_config is {given['admin_config']}, which can't be used: {why}",
-                    "only an administrator may change accounts",
-                    "run this on the server, after the role mlflow_server with mlflow_server_basic_auth, or give "
-                    "username and password",
-                )
-            ]
-        ) from None
 
 
 def wished_users(given: dict[str, Any]) -> list[User]:
@@ -260,7 +225,7 @@ def look(
     try:
         accounts = Accounts.of(TrackingApi(access), access.username)
     except ApiError as error:
-        if check_mode and error.reason in _NOBODY_THERE:
+        if check_mode and error.reason in NOBODY_THERE:
             return None, Wished(users, wished_grants(given, None), purge), Present(), set()
         raise
     if accounts_plan.USERS in purge and not accounts.roles:
@@ -287,8 +252,7 @@ def main() -> None:
     """Judge, look, plan, do."""
     module = AnsibleModule(
         argument_spec={
-            **ARGUMENTS,
-            "admin_config": {"type": "path"},
+            **administrator.ADMINISTRATOR,
             "users": {"type": "list", "elements": "dict", "default": [], "options": _USER},
             "permissions": {"type": "list", "elements": "dict", "default": [], "options": _PERMISSION},
             "purge": {"type": "list", "elements": "str", "choices": ["users", "permissions"], "default": []},
@@ -298,21 +262,14 @@ def main() -> None:
     given: dict[str, Any] = module.params
     done = 0
     try:
-        try:
-            username, password = credentials(given)
-        except RefusedError:
-            if not module.check_mode:
-                raise
-            # Not written yet, as far as can be told.
-            username, password = "admin", "not known yet"
-        access = Access(given["tracking_uri"], username, password, given["token"], given["ca_bundle"])
+        access = administrator.access(given, module.check_mode)
         if access.problem():
             module.fail_json(msg=access.problem())
-        problems = accounts_rules.judge(given["users"], given["permissions"], username)
+        problems = accounts_rules.judge(given["users"], given["permissions"], access.username)
         if problems:
             raise RefusedError(problems)
         accounts, wished, present, other_passwords = look(given, access, module.check_mode)
-        steps = accounts_plan.plan(wished, present, username, other_passwords)
+        steps = accounts_plan.plan(wished, present, access.username, other_passwords)
         if accounts and not module.check_mode:
             for step in steps:
                 accounts.do(step)

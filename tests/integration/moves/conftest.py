@@ -70,7 +70,7 @@ def serving(release: Release, scratch: Path, environment: dict[str, str], *optio
             start_new_session=True,
         )
         try:
-            _wait(server, f"http://127.0.0.1:{port}", log)
+            _wait(server, f"http://127.0.0.1:{port}", environment.get("MLFLOW_STATIC_PREFIX", ""), log)
             yield f"http://127.0.0.1:{port}"
         finally:
             # Older releases leave their gunicorn behind.
@@ -81,12 +81,12 @@ def serving(release: Release, scratch: Path, environment: dict[str, str], *optio
                     server.wait(20)
 
 
-def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait(server: subprocess.Popen[bytes], url: str, prefix: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text(errors="replace")
         try:
-            get(url, "/health", timeout=5)
+            get(url, f"{prefix}/health", timeout=5)
         except OSError:
             time.sleep(0.3)
         else:
