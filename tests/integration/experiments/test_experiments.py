@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import io
 import json
 import os
+import ssl
+import subprocess
 import sys
 import tempfile
+import urllib.parse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +22,14 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.selfhosted.mlflow.plugins.modules import experiments
+from lab.databases import Certificates, make_certificates
 from tests.integration.accounts.conftest import FIRST, Site, ask
 from tests.integration.moves import conftest as moves
 from tests.integration.releases import NEWEST, RELEASES, Release, release
+from tests.unit.plugins import fake_tracking
+from tests.unit.plugins.fake_tracking import Answer, Asked
 
+HERE = Path(__file__).parent
 API = "api/2.0/mlflow/experiments"
 ADMIN = ("admin", FIRST)
 PREFIX = "/team/mlflow"
@@ -230,3 +240,56 @@ def test_a_server_that_is_to_come_is_predicted(tmp_path: Path, free_ports: list[
     assert actions(said) == ["create churn"]
     assert said["diff"]["after"] == 'experiment churn\nexperiment churn: team = "risk"\n'
     assert "admin_config is" in run(given)["msg"]
+
+
+@contextmanager
+def behind_tls(server: Server, certificates: Certificates) -> Iterator[str]:
+    """Stand in for a proxy with TLS before a server, and yield the server's address there."""
+
+    def forward(asked: Asked) -> Answer:
+        address = urllib.parse.urlsplit(server.url)
+        with contextlib.closing(http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)) as way:
+            headers = {name: asked.headers[name] for name in ("authorization", "content-type") if name in asked.headers}
+            way.request(asked.method, asked.path, json.dumps(asked.body) if asked.body is not None else None, headers)
+            with way.getresponse() as answer:
+                return Answer(answer.status, answer.read())
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates.certificate, certificates.key)
+    with fake_tracking.serve(forward, tls) as fake:
+        yield fake.url.replace("127.0.0.1", "localhost") + server.prefix
+
+
+def test_the_role_by_tls(server: Server, tmp_path: Path) -> None:
+    """As the site runs it, with an authority of its own, twice; it names no password, and refuses before it asks."""
+    if not server.newest:
+        pytest.skip("one release is enough for the role's few lines")
+    certificates = make_certificates(tmp_path)
+    play = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(HERE / "play.yml"), "-vvv", "--diff"]
+
+    def carry_out(**given: Any) -> str:
+        variables = {
+            "ansible_python_interpreter": sys.executable,
+            "mlflow_ca_bundle": str(certificates.authority),
+            **given,
+        }
+        command = [*play, "-e", json.dumps(variables)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert FIRST not in ran.stdout + ran.stderr
+        return ran.stdout
+
+    with behind_tls(server, certificates) as url:
+        given = {
+            "mlflow_tracking_uri": url,
+            "mlflow_experiments_admin_config": server.config,
+            "mlflow_experiments_list": [{"name": "by the role", "tags": {"team": "risk"}}],
+        }
+        first, second = carry_out(**given), carry_out(**given)
+        refused = carry_out(**given, mlflow_artifact_root="relative", mlflow_artifact_access="direct")
+
+    assert "changed=1 " in first, first
+    assert '+experiment by the role: team = "risk"' in first
+    assert "changed=0 " in second
+    assert "failed=0 " in second, second
+    assert "mlflow_experiments_shared_directories is 'relative'" in refused
+    assert "Experiments | Have them" not in refused
