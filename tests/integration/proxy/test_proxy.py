@@ -108,6 +108,23 @@ def test_a_part_of_an_artifact(site: Site) -> None:
     assert (status, headers["content-range"], content) == (206, "bytes 2-5/10", b"2345")
 
 
+@pytest.mark.parametrize("content", [b"", b"0123456789", bytes(2**20)], ids=["empty", "small", "large"])
+def test_an_artifact_of_unknown_length_arrives(site: Site, content: bytes) -> None:
+    """Sent in chunks, as MLflow's own client sends empty files, and others those that they make on the way."""
+    running, _server = site
+    assert running.ask("PUT", ARTIFACT, iter((content,)))[0] == 200
+    assert running.ask("GET", ARTIFACT)[::2] == (200, content)
+
+
+def test_the_server_alone_loses_an_artifact_of_unknown_length(site: Site) -> None:
+    """It says that it has it: what nginx is for here."""
+    running, server = site
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        connection.request("PUT", ARTIFACT, iter((b"0123456789",)), {"Host": f"{NAME}:{running.port}"})
+        assert connection.getresponse().status == 200
+    assert running.ask("GET", ARTIFACT)[::2] == (200, b"")
+
+
 def versions(running: Proxy) -> set[str]:
     """Return the versions of TLS that a proxy speaks with a client that speaks all of them."""
     spoken = set()

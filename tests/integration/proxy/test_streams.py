@@ -62,12 +62,14 @@ class StandIn(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def stand_in(site: Site, public_directory: Path) -> Iterator[Proxy]:
-    """The rendered file of the site, with another server behind it."""
-    one, scratch, ports = site[0], public_directory / "streams", [free_port() for _each in range(2)]
+@contextlib.contextmanager
+def standing_in(site: Site, scratch: Path, limit: str = "0") -> Iterator[Proxy]:
+    """Run nginx with the rendered file of the site, but for the limit of bodies, and another server behind it."""
+    one, ports = site[0], [free_port() for _each in range(2)]
     with ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
         text = (one.scratch / "conf.d/mlflow.conf").read_text()
+        assert "client_max_body_size 0;" in text
+        text = text.replace("client_max_body_size 0;", f"client_max_body_size {limit};")
         for before, after in zip((one.port, one.plain, site[1].port), (*ports, server.server_port), strict=True):
             text = text.replace(f":{before}", f":{after}")
         (scratch / "conf.d").mkdir(parents=True)
@@ -79,6 +81,12 @@ def stand_in(site: Site, public_directory: Path) -> Iterator[Proxy]:
             yield running
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def stand_in(site: Site, public_directory: Path) -> Iterator[Proxy]:
+    with standing_in(site, public_directory / "streams") as running:
+        yield running
 
 
 def memory(process: int) -> int:
@@ -115,6 +123,21 @@ def test_a_large_body_is_streamed(stand_in: Proxy) -> None:
     assert seen == set()
     assert "temporary file" not in stand_in.complaints()
     assert memory(worker) < 64
+
+
+def test_a_body_of_unknown_length_gets_one(stand_in: Proxy) -> None:
+    """Only after it: what is streamed leaves no file, as the test before has seen."""
+    status, _headers, content = stand_in.ask("PUT", "/unsized", iter([CHUNK] * 20))
+    assert (status, content) == (200, str(20 * len(CHUNK)).encode())
+
+
+def test_the_limit_holds_with_and_without_a_length(site: Site, public_directory: Path) -> None:
+    with standing_in(site, public_directory / "limited", "2m") as limited:
+        for body in (CHUNK * 2, iter([CHUNK] * 2)):
+            assert limited.ask("PUT", "/fits", body)[0] == 200
+        sized = {"Content_Length": str(GIGABYTES * 2**30)}
+        assert limited.ask("PUT", "/large", **sized)[0] == 413
+        assert limited.ask("PUT", "/large", iter([CHUNK] * 3))[0] == 413
 
 
 def test_events_come_when_they_are_sent(stand_in: Proxy) -> None:
