@@ -150,7 +150,8 @@ def test_prometheus_scrapes_a_real_server(tmp_path: Path, prometheus: Path, newe
             subprocess.Popen(command, stdout=log, stderr=log) as running,
         ):
             try:
-                answer = wait_for(port, "up")
+                # The first scrape may have come too early.
+                answer = wait_for(port, "up == 1")
                 called = wait_for(port, 'mlflow_http_request_total{status="200"}')
             finally:
                 running.terminate()
@@ -159,7 +160,7 @@ def test_prometheus_scrapes_a_real_server(tmp_path: Path, prometheus: Path, newe
     assert called
 
 
-def wait_for(port: int, expression: str, seconds: float = 60) -> list[dict[str, Any]]:
+def wait_for(port: int, expression: str, seconds: float = 120) -> list[dict[str, Any]]:
     """Ask Prometheus until it has something."""
     path = f"/api/v1/query?query={urllib.parse.quote(expression)}"
     deadline = time.monotonic() + seconds

@@ -248,5 +248,5 @@ def render(scratch: Path, inputs: dict[str, Any]) -> dict[str, str]:
 def proxy(scratch: Path, ports: Sequence[int], authority: Authority) -> Iterator[Proxy]:
     """Run nginx with what was rendered, for TLS and for plain HTTP."""
     with running(["nginx", "-c", str(scratch / "nginx.conf")], scratch / "nginx.log"):
-        until(lambda: listens(ports[0]), "the start of nginx", 10)
+        until(lambda: listens(ports[0]), "the start of nginx")
         yield Proxy(scratch, ports[0], ports[1], authority)

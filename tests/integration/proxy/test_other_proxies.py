@@ -26,7 +26,7 @@ def test_caddy_serves_by_its_snippet(site: Site, tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path)}
     command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(told)]
     with running(command, tmp_path / "log", env=environment):
-        until(lambda: listens(port), "the start of Caddy", 20)
+        until(lambda: listens(port), "the start of Caddy")
         context = ssl.create_default_context(cafile=one.authority.file)
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", timeout=60)) as connection:
             connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=NAME)
