@@ -77,7 +77,7 @@ def test_what_is_deployed_by_default_has_none() -> None:
 def test_the_old_pinned_releases_have_these(release: str) -> None:
     """The scenarios `moves` and `upgrade`, and the READMEs, name them."""
     found = {one.names[0] for one in vulnerabilities.affecting(LISTED, release, "server")}
-    assert found == {"CVE-2026-2614", "CVE-2026-2033", "CVE-2026-2651"}
+    assert found == {"CVE-2026-2614", "CVE-2026-2033", "CVE-2026-2651", "CVE-2025-14279"}
     assert refusal(LISTED, release, *found) == ""
 
 
