@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a server is refused of its accounts' settings.
 
-Source: MLflow's mlflow/server/auth; RFC 7617, 2 (a user's name has no colon).
+Source: MLflow's mlflow/server/auth, of which db/migrations/versions/8606fa83a998 fails in MySQL; RFC 7617, 2 (a user's
+name has no colon).
 """
 
 from __future__ import annotations
@@ -92,6 +93,14 @@ def problems(
             f"{URI} is the database of the runs or of the model registry",
             "releases before 3.17 keep the revision of both schemas in one table, and would not start",
             "give the accounts a database of their own, on the same server if you like",
+        )
+    if accounts.database_uri.startswith(("mysql", "mariadb")):
+        yield Problem(
+            f"{URI} is a database of MySQL's or MariaDB's",
+            "MLflow can't make its tables there: two of them have a constraint of the same name, which MySQL and MariaDB "
+            "refuse in one database (errno 121)",
+            "leave the accounts in the file of SQLite's, or use PostgreSQL, such as "
+            "postgresql+psycopg://USER:PASSWORD@HOST/accounts",
         )
     yield from database_problems(URI, accounts.database_uri, root, mounts, locked)
     if servers > 1:

@@ -58,11 +58,11 @@ class Site:
     def accounts(self) -> Path:
         return self.root / "accounts.db"
 
-    def configure(self, password: str = "", **more: str) -> dict[str, str]:
+    def configure(self, password: str = "", database: str = "", **more: str) -> dict[str, str]:
         """Do what the module basic_auth_files does, and return the server's environment."""
         ini, env = self.root / "basic_auth.ini", self.root / "basic_auth.env"
         present = basic_auth.Files(*(path.read_text() if path.exists() else "" for path in (ini, env)))
-        wished = basic_auth.Wished("admin", "READ", f"sqlite:///{self.accounts}", password)
+        wished = basic_auth.Wished("admin", "READ", database or f"sqlite:///{self.accounts}", password)
         made = iter(("g" * 24, "k" * 24))
         planned = basic_auth.plan(wished, present, lambda: next(made), "Ansible managed")
         ini.write_text(planned.ini)
@@ -75,13 +75,18 @@ class Site:
             **more,
         }
 
-    def make_tables(self) -> None:
-        """Have the release make the tables of its accounts' database, without anybody in them."""
+    @staticmethod
+    def migration(version: Release, uri: str) -> list[str]:
+        """Return the command that makes the tables of the accounts."""
         program = (
             "import sys, sqlalchemy; from mlflow.server.auth.db import utils;"
             "utils.migrate(sqlalchemy.create_engine(sys.argv[1]), 'head')"
         )
-        command = [str(self.release.python), "-I", "-c", program, f"sqlite:///{self.accounts}"]
+        return [str(version.python), "-I", "-c", program, uri]
+
+    def make_tables(self) -> None:
+        """Have the release make the tables of its accounts' database, without anybody in them."""
+        command = self.migration(self.release, f"sqlite:///{self.accounts}")
         subprocess.run(command, check=True, timeout=120)
 
     def set_password(self, variables: dict[str, str]) -> str:

@@ -39,6 +39,7 @@ def judged(servers: int = 1, names: tuple[str, ...] = (), **changes: Any) -> lis
         ),
         ({"database_uri": "sqlite:///basic_auth.db"}, "accounts_uri", "lacks a slash", "sqlite:////"),
         ({"database_uri": "postgresql://db/accounts"}, "accounts_uri", "driver", "psycopg"),
+        ({"database_uri": "mysql+pymysql://…@db/accounts"}, "MariaDB's", "errno 121", "PostgreSQL"),
         ({"same_database": True}, "accounts_uri is the database of the runs", "one table", "of their own"),
         (
             {"servers": 2, "database_uri": SERVER, "secret_key": "fine"},
