@@ -249,7 +249,9 @@ def behind_tls(server: Server, certificates: Certificates) -> Iterator[str]:
     def forward(asked: Asked) -> Answer:
         address = urllib.parse.urlsplit(server.url)
         with contextlib.closing(http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)) as way:
-            headers = {name: asked.headers[name] for name in ("authorization", "content-type") if name in asked.headers}
+            headers: dict[str, str] = {
+                name: asked.headers[name] for name in ("authorization", "content-type") if name in asked.headers
+            }
             way.request(asked.method, asked.path, json.dumps(asked.body) if asked.body is not None else None, headers)
             with way.getresponse() as answer:
                 return Answer(answer.status, answer.read())
