@@ -16,7 +16,7 @@ DIRECTORY = stage.REPOSITORY / "molecule"
 #: What a scenario wants on PATH, which can't be installed from Debian or PyPI.
 WANTED = {"nomad": "nomad", "nomad_many": "nomad"}
 #: The quick one first, for a plain mistake shows early, then the longest.
-ORDER = ("default", "nfs", "bare", "paths")
+ORDER = ("default", "nfs", "moves", "paths", "several", "bare")
 
 
 def scenarios() -> list[str]:
