@@ -10,11 +10,15 @@ Python, resolved by uv for Linux and written without index addresses or comments
 
 A lock holds only the hashes of what its Python can install on Linux (x86_64 and
 aarch64), so it stays readable and any other file is refused.
+
+``NAME-with-STORE.in`` is NAME with the driver of an artifact store, and its locks pin
+what those of NAME do: the driver moves no other package.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,10 +37,17 @@ PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 
 
 def sources(names: list[str]) -> Iterator[Path]:
-    """Yield the requirement inputs of all roles, or those with the given file names."""
-    for path in sorted(REPOSITORY.glob("roles/*/files/locks/*.in")):
+    """Yield the requirement inputs of all roles, or those with the given file names; first those that others keep to."""
+    inputs = REPOSITORY.glob("roles/*/files/locks/*.in")
+    for path in sorted(inputs, key=lambda path: ("-with-" in path.name, path)):
         if not names or path.name in names:
             yield path
+
+
+def base_of(source: Path, python: str) -> Path | None:
+    """Return the lock whose pins a requirements input is to keep, None for one that stands alone."""
+    base, with_driver, _store = source.stem.partition("-with-")
+    return source.with_name(f"{base}-py{python}.txt") if with_driver else None
 
 
 def resolve(source: Path, python: str, platform: str) -> dict[str, Any]:
@@ -47,8 +58,14 @@ def resolve(source: Path, python: str, platform: str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch, "pylock.toml")
-        environment = ("--python-version", python, "--python-platform", platform)
-        command = ("uv", "pip", "compile", "--quiet", "--generate-hashes", *environment)
+        options = ["--python-version", python, "--python-platform", platform]
+        base = base_of(source, python)
+        if base:
+            # Of the hashes, which would be asked of the driver's packages too, only the pins.
+            constraints = Path(scratch, "constraints.txt")
+            constraints.write_text("\n".join(re.findall(r"^\S+==\S+", base.read_text(), re.MULTILINE)))
+            options += ["--constraints", str(constraints)]
+        command = ("uv", "pip", "compile", "--quiet", "--generate-hashes", *options)
         subprocess.run((*command, "--output-file", str(output), str(source)), check=True)
         return tomllib.loads(output.read_text())
 

@@ -29,13 +29,15 @@ _UNUSABLE = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run", "/etc", "/usr"
 class Root:
     """The wished root: ``mount_point`` is '' when it isn't declared to lie on a mount.
 
-    ``clients`` are the hosts that write artifacts, other than the server.
+    ``clients`` are the hosts that write artifacts, other than the server.  ``store`` is the address of a store that
+    is none of its directories, and used in its place.
     """
 
     path: str
     access: str
     mount_point: str = ""
     clients: tuple[str, ...] = ()
+    store: str = ""
 
 
 def within(path: str, directory: str) -> bool:
@@ -86,7 +88,7 @@ def _spelling(root: Root) -> Optional[Problem]:
         return Problem(
             found,
             "this role keeps artifacts in a directory that server and clients share, or on the server's disk",
-            "write an absolute path such as /srv/mlflow/artifacts",
+            "write an absolute path such as /srv/mlflow/artifacts, or any other store as mlflow_artifact_store.uri",
         )
     return path_problem("mlflow_server_artifact_root", root.path)
 
@@ -150,6 +152,8 @@ def judge(
     symbolic link on the way to the root and its target, ``is_other_file`` whether the
     root exists and is no directory.
     """
+    if root.store:
+        return []
     spelling = _spelling(root)
     if spelling:
         return [spelling]

@@ -16,6 +16,7 @@ from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import P
 
 #: The oldest Python that MLflow 3 runs on (its package's Requires-Python).
 OLDEST_PYTHON = (3, 10)
+_LOCK = re.compile(r"mlflow(?:-skinny)?-(?P<version>[\d.]+\w*)(?:-with-(?P<driver>\w+))?-py(?P<python>\d+\.\d+)\.txt")
 #: Run by the interpreter in question: prints its version, and "complete" when it can make virtual environments.
 LOOK = "import sys; print('%d.%d' % sys.version_info[:2]); import venv, ensurepip; print('complete')"
 
@@ -26,7 +27,7 @@ class Install:
 
     ``role`` names the inputs, ``requirements`` is the user's own file on the controller or '', ``locks`` are
     the file names of those that ship with the role, ``python_comes`` says that the role installs the
-    interpreter itself.
+    interpreter itself.  ``driver`` is that of an artifact store, which a lock of its own brings along; '' for none.
     """
 
     role: str
@@ -39,6 +40,7 @@ class Install:
     python_comes: bool = False
     wheelhouse: str = ""
     keep_releases: int = 2
+    driver: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,15 @@ def _lock(install: Install, python: Interpreter) -> Iterator[Problem]:
     if python.version is None or python.version < OLDEST_PYTHON:
         return
     locked: dict[str, list[str]] = {}
-    for match in (re.fullmatch(r"mlflow(?:-skinny)?-([\d.]+\w*)-py(\d+\.\d+)\.txt", name) for name in install.locks):
-        if match:
-            locked.setdefault(match.group(1), []).append(match.group(2))
+    for match in map(_LOCK.fullmatch, install.locks):
+        if match and (match["driver"] or "") == install.driver:
+            locked.setdefault(match["version"], []).append(match["python"])
     pythons = locked.get(install.version, [])
     if str(python) not in pythons:
         known = sorted(locked, key=lambda text: [int(part) for part in re.findall(r"\d+", text)], reverse=True)
+        store = f" with the driver of {install.driver}" if install.driver else ""
         yield Problem(
-            f"{install.role}_version is {install.version}, to be installed on Python {python}",
+            f"{install.role}_version is {install.version}, to be installed{store} on Python {python}",
             "no lock for the two ships with the role"
             + (f" (for Python {', '.join(pythons)} there is one)" if pythons else "")
             + ", and without one today's dependencies can break the release",

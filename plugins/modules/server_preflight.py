@@ -59,6 +59,10 @@ options:
         description: How many old releases to keep.
         type: int
         default: 2
+      driver:
+        description: Driver of an artifact store that the lock is to bring along, or V("").
+        type: str
+        default: ""
   service:
     description: How the server is to run.
     type: dict
@@ -275,6 +279,10 @@ options:
         type: list
         elements: str
         default: []
+      store:
+        description: Address of the store that they are kept in instead of the root's directory, or V("").
+        type: str
+        default: ""
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -418,6 +426,7 @@ def argument_spec() -> dict[str, Any]:
         "python_comes": {"type": "bool", "default": False},
         "wheelhouse": text,
         "keep_releases": {"type": "int", "default": 2},
+        "driver": text,
     }
     service = {
         "user": needed,
@@ -450,6 +459,7 @@ def argument_spec() -> dict[str, Any]:
         "access": {"type": "str", "choices": ["direct", "proxied"], "required": True},
         "mount_point": text,
         "clients": names,
+        "store": text,
     }
     database = {
         "parts": {"type": "dict", "default": {}},

@@ -23,6 +23,7 @@ COLLECTION_VARIABLES = frozenset(
         "mlflow_admin_username",
         "mlflow_artifact_access",
         "mlflow_artifact_root",
+        "mlflow_artifact_store",
         "mlflow_backup_directory",
         "mlflow_basic_auth",
         "mlflow_ca_bundle",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import virtualenv
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.artifact_store import PACKAGES
 from tests.unit.roles.role_files import ROLES
 from tools.locks import ANY_PYTHON, PYTHONS
 
@@ -38,6 +39,17 @@ def test_lock(lock: Path) -> None:
     wanted = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?==(\S+)$", source, re.MULTILINE))
     assert wanted
     assert {name: pins[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if "-with-" in lock.name], ids=lambda path: path.stem)
+def test_a_driver_moves_no_other_package(lock: Path) -> None:
+    base = lock.with_name(re.sub(r"-with-\w+", "", lock.name))
+    wanted = virtualenv.pins(base.read_text(encoding="utf-8"))
+    pins = virtualenv.pins(lock.read_text(encoding="utf-8"))
+    assert {name: pins.get(name) for name in wanted} == wanted
+    driver = re.search(r"-with-(\w+)", lock.name)
+    assert driver
+    assert PACKAGES[driver[1]] in set(pins) - set(wanted)
 
 
 @pytest.mark.parametrize(
