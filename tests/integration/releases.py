@@ -41,9 +41,10 @@ class Release:
 
 
 @functools.cache
-def release(version: str) -> Release:
-    """Return a release, built as the role does where that has not been done yet."""
-    lock = FILES / f"locks/mlflow-{version}-py{sys.version_info[0]}.{sys.version_info[1]}.txt"
+def release(version: str, driver: str = "") -> Release:
+    """Return a release, built as the role does where that has not been done yet, by choice with a store's driver."""
+    name = f"mlflow-{version}-with-{driver}" if driver else f"mlflow-{version}"
+    lock = FILES / f"locks/{name}-py{sys.version_info[0]}.{sys.version_info[1]}.txt"
     recipe = virtualenv.Recipe(f"mlflow-{version}", lock.read_text(), EXTRA, os.path.realpath(sys.executable), "uv")
     layout = releases.Layout(str(CACHE))
     found = Release(version, recipe.release)
