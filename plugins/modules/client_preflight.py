@@ -87,6 +87,16 @@ options:
         description: How many old releases to keep.
         type: int
         default: 2
+      driver:
+        description: Driver of an artifact store that the lock is to bring along, or V("").
+        type: str
+        default: ""
+  store_variables:
+    description:
+      - Names of the variables that this host is told of an artifact store. The module warns of files of the host that
+        set variables of such stores otherwise. Left out when there is no store.
+    type: list
+    elements: str
   vulnerabilities:
     description: What the client library is known to be vulnerable by. The module warns of it.
     type: list
@@ -140,6 +150,8 @@ problems:
       type: str
 """
 
+import contextlib
+import glob
 import grp
 import os
 import pwd
@@ -148,7 +160,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhosted.mlflow.plugins.module_utils import installation
+from ansible_collections.selfhosted.mlflow.plugins.module_utils import installation, stray_variables
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.account_ids import Known
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_rules import (
     ClientHost,
@@ -200,6 +212,7 @@ _LIBRARY = {
     "python": {"type": "path", "required": True},
     "wheelhouse": {"type": "str", "default": ""},
     "keep_releases": {"type": "int", "default": 2},
+    "driver": {"type": "str", "default": ""},
 }
 
 
@@ -217,7 +230,19 @@ def _as_inputs(given: dict[str, Any]) -> ClientInputs:
     return ClientInputs(**{**given, **frozen})
 
 
+def _environment_files() -> dict[str, str]:
+    """Return what is in the files that set variables for everybody on this host, by path, but for the role's own."""
+    paths = [path for pattern in stray_variables.FILES for path in sorted(glob.glob(pattern))]
+    found = {}
+    for path in paths:
+        if path not in stray_variables.OURS:
+            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+                found[path] = stream.read()
+    return found
+
+
 def main() -> None:
+    """Look, judge, and fail with everything that is wrong."""
     module = AnsibleModule(
         argument_spec={
             "tracking_uri": {"type": "str", "required": True},
@@ -230,12 +255,17 @@ def main() -> None:
             "credentials": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "password_kinds": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "library": {"type": "dict", "options": _LIBRARY},
+            "store_variables": {"type": "list", "elements": "str"},
             "vulnerabilities": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     for text in module.params.pop("vulnerabilities"):
         module.warn(text)
+    told = module.params.pop("store_variables")
+    if told is not None:
+        for problem in stray_variables.problems(_environment_files(), told):
+            module.warn(f"found: {problem}")
     inputs = _as_inputs(module.params)
     host = _look(module, inputs)
     problems = judge(inputs, host)

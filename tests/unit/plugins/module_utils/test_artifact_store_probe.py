@@ -60,7 +60,7 @@ def test_hides_secrets_and_names_what_is_left() -> None:
 def test_parse_takes_the_last_line() -> None:
     assert parse('a driver\'s chatter\n{"steps": [], "error": null}\n')["error"] is None
     for out in ("", "[]", "chatter", "{}"):
-        with pytest.raises(ValueError, match="no answer|Expecting"):
+        with pytest.raises(ValueError, match=r"no answer|Expecting"):
             parse(out)
 
 
