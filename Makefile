@@ -22,7 +22,8 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
 
 .PHONY: help venv demo demo-down demo-ssh image test lint yamllint ruff mypy antsibull-changelog ansible-lint \
-    unit sanity ansible-test antsibull-docs importer newest molecule bench bench-upgrade build changelog locks
+    unit sanity ansible-test antsibull-docs importer newest molecule bench bench-upgrade bench-stores \
+    build changelog locks
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -126,6 +127,10 @@ bench: venv ## Measure against plain alternatives; results go to bench/
 
 bench-upgrade: venv | $(COLLECTION) ## Measure how long a server is away while it is upgraded, on this machine
 	PYTHONPATH=.:molecule:$(ANSIBLE_COLLECTIONS_PATH) $(VENV)/bin/python -m bench.upgrade
+
+bench-stores: venv ## Measure the ways to a store of artifacts, on this machine (MB=1000 FILES=10000 ROUNDS=3)
+	PYTHONPATH=.:molecule $(VENV)/bin/python -m bench.throughput --record $(if $(MB),--megabytes $(MB)) \
+	  $(if $(FILES),--files $(FILES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # --- releases ----------------------------------------------------------------
 

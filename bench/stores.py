@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -48,10 +48,11 @@ class Effort:
 
 @dataclass(frozen=True)
 class Side:
-    """A running server."""
+    """A running server; ``process`` is its number."""
 
     what: str
     port: int
+    process: int = 0
 
 
 def call(side: Side, path: str, given: Mapping[str, object]) -> dict[str, dict[str, dict[str, str]]]:
@@ -115,6 +116,7 @@ def serving(python: Path, what: str, settings: Mapping[str, str]) -> Iterator[Si
         )
         stack.callback(process.wait, 60)
         stack.callback(process.terminate)
+        side = replace(side, process=process.pid)
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:

@@ -1,0 +1,339 @@
+# Copyright (c) 2026, the selfhosted.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``make bench-stores``: how fast artifacts come and go by each way to a store, and what that takes.
+
+All on this machine's loopback: a client of the newest release logs one large file and many small ones, and fetches them
+again, by each way in turns.  S3 is Versity's gateway before a directory; it is left out where there is no Go to build it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.processes import Took, Watch
+from bench.report import SCHEMA, Run
+from bench.stores import serving
+from lab import databases
+from lab.base import write_atomically
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent / ".cache/bench"
+RELEASE = "3.17.2"
+LOCK = HERE.parent / "roles/mlflow_server/files/locks" / f"mlflow-{RELEASE}-py3.{sys.version_info[1]}.txt"
+BOTO = "boto3==1.44.5"
+GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "of-the-bench", "AWS_DEFAULT_REGION": "us-east-1"}
+BUCKET = "bench"
+CLIENT_SECONDS = 3600
+START_SECONDS = 30
+_MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to a store: ``files`` is where artifacts end up, ``location`` what the client asks for, '' for the server's.
+
+    ``server`` and ``store`` are processes to watch.
+    """
+
+    name: str
+    port: int
+    files: Path
+    server: int
+    store: int = 0
+    location: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was taken once; of the client memory beyond what it held before."""
+
+    seconds: float
+    client: Took
+    server: Took
+    store: Took | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way's samples of one thing done; ``base`` are those of the first way, in the same rounds."""
+
+    what: str
+    way: str
+    samples: tuple[Sample, ...]
+    base: tuple[Sample, ...]
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """How many times the first way's seconds it took, round by round."""
+        return tuple(
+            round(ours.seconds / theirs.seconds, 2) for ours, theirs in zip(self.samples, self.base, strict=True)
+        )
+
+
+def once(name: str, *commands: Sequence[str | Path]) -> Path:
+    """Return a directory of the cache, made by the commands where that has not been done yet."""
+    place, done = CACHE / name, CACHE / f"{name}.done"
+    if not done.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for command in commands:
+            subprocess.run([*map(str, command)], check=True, env={**os.environ, "GOBIN": str(place)})
+        done.touch()
+    return place
+
+
+def environment() -> Path:
+    """Return the interpreter of a virtual environment with the release and boto3."""
+    uv, place = Path(sys.executable).with_name("uv"), CACHE / f"mlflow-{RELEASE}"
+    python = place / "bin/python"
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
+    once(
+        place.name,
+        [uv, "venv", "--quiet", "--python", sys.executable, place],
+        [*install, "--require-hashes", "--requirements", LOCK],
+        [*install, BOTO],
+        [python, "-m", "compileall", "-q", place / "lib"],
+    )
+    return python
+
+
+def client(way: Way, python: Path, *arguments: str | Path) -> tuple[dict[str, Any], Sample]:
+    """Run the client, and return what it says, and what it, the server and the store took.
+
+    :raises subprocess.SubprocessError: it failed, or took too long.
+    """
+    settings = {
+        "PATH": os.defpath,
+        "HOME": str(CACHE),
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{way.port}",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "DO_NOT_TRACK": "1",
+        **way.settings,
+    }
+    os.sync()
+    server, store = Watch(way.server), Watch(way.store) if way.store else None
+    # Without the directory of this program, whose modules are named as some of the library.
+    command = [str(python), "-I", str(HERE / "throughput_client.py"), *map(str, arguments)]
+    ran = subprocess.run(command, check=False, env=settings, capture_output=True, text=True, timeout=CLIENT_SECONDS)
+    if ran.returncode:
+        raise subprocess.SubprocessError(f"{way.name}: {' '.join(command)}\n{ran.stderr[-2000:]}")
+    said = json.loads(ran.stdout.splitlines()[-1])
+    itself = Took(said["cpu"], said["peak_mb"] - said["rest_mb"])
+    return said, Sample(said["seconds"], itself, server.took(), store.took() if store else None)
+
+
+def there_and_back(way: Way, python: Path, source: Path, scratch: Path) -> tuple[Sample, Sample]:
+    """Log a file or directory by one way and fetch it again, and leave nothing behind.
+
+    :raises ValueError: it is not where it was to end up.
+    """
+    target = scratch / "fetched"
+    target.mkdir()
+    said, logged = client(way, python, "log", way.location, source)
+    wanted = 1 if source.is_file() else sum(1 for _each in source.iterdir())
+    arrived = sum(1 for path in way.files.rglob("*") if path.is_file())
+    if arrived < wanted:
+        raise ValueError(f"{way.name}: {arrived} files arrived of {wanted}")
+    _said, fetched = client(way, python, "fetch", said["run"], source, target)
+    shutil.rmtree(target)
+    for path in way.files.iterdir():
+        shutil.rmtree(path)
+    return logged, fetched
+
+
+def make_files(scratch: Path, megabytes: int, count: int, kilobytes: int) -> tuple[Path, Path]:
+    """Make a large file, and a directory of small ones; what is in them can't be compressed."""
+    one, many = scratch / "one.bin", scratch / "many"
+    many.mkdir()
+    with one.open("wb") as stream:
+        for _each in range(megabytes):
+            stream.write(os.urandom(_MB))
+    for number in range(count):
+        (many / f"{number:06}.bin").write_bytes(os.urandom(kilobytes * 1000))
+    return one, many
+
+
+@contextmanager
+def gateway(scratch: Path, python: Path) -> Iterator[tuple[str, int, Path]]:
+    """Run an S3 server; yield its address, its process and where its bucket's files are."""
+    program = once("versitygw-1.8.0", ["go", "install", GATEWAY]) / "versitygw"
+    port, data = databases.free_port(), scratch / "s3"
+    data.mkdir()
+    url = f"http://127.0.0.1:{port}"
+    root = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
+    make = f"import boto3; boto3.client('s3', endpoint_url={url!r}).create_bucket(Bucket={BUCKET!r})"
+    with (scratch / "s3.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "--port", f"127.0.0.1:{port}", "posix", str(data)], env=root, stdout=log, stderr=log
+        )
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while subprocess.run([python, "-c", make], env=KEYS, capture_output=True, check=False).returncode:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise subprocess.SubprocessError((scratch / "s3.log").read_text()[-2000:])
+            yield url, process.pid, data / BUCKET
+        finally:
+            process.terminate()
+            process.wait(START_SECONDS)
+
+
+def ways(stack: ExitStack, scratch: Path, python: Path) -> list[Way]:
+    """Start all servers, and return the ways by them; the first is what the others are compared with."""
+
+    def server(name: str, settings: Mapping[str, str]) -> tuple[int, int]:
+        uri = f"sqlite:///{scratch}/{name}.db"
+        side = stack.enter_context(serving(python, name, {"MLFLOW_BACKEND_STORE_URI": uri, **settings}))
+        return side.port, side.process
+
+    shared, behind = scratch / "shared", scratch / "behind"
+    shared.mkdir()
+    behind.mkdir()
+    port, process = server("local", {"MLFLOW_ARTIFACTS_DESTINATION": str(behind)})
+    found = [
+        Way("direct to a directory", port, shared, process, location=f"{shared}/bench"),
+        Way("proxied to a directory", port, behind, process),
+    ]
+    if not (shutil.which("go") or (CACHE / "versitygw-1.8.0.done").exists()):
+        print("S3 is skipped: there is no Go here to build its server with", flush=True)
+        return found
+    url, store, files = stack.enter_context(gateway(scratch, python))
+    s3 = {"MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}", "MLFLOW_S3_ENDPOINT_URL": url, **KEYS}
+    port, process = server("s3", s3)
+    for name, multipart in (("proxied to S3", "false"), ("proxied to S3, multipart", "true")):
+        settings = {f"MLFLOW_ENABLE_PROXY_MULTIPART_{way}": multipart for way in ("UPLOAD", "DOWNLOAD")}
+        found.append(Way(name, port, files, process, store, settings=settings))
+    return found
+
+
+def order(found: Sequence[Way], number: int) -> list[Way]:
+    """Return the ways as one round takes them: each begins with another one, every second one runs backwards."""
+    start = number % len(found)
+    turned = [*found[start:], *found[:start]]
+    return turned[::-1] if number % 2 else turned
+
+
+def measure(
+    found: Sequence[Way], python: Path, sources: Mapping[str, tuple[Path, int]], scratch: Path
+) -> Iterator[list[Row]]:
+    """Carry everything out, each source in so many rounds, and yield the rows so far after each way."""
+    samples: dict[tuple[str, str], list[Sample]] = {}
+    for what, (source, rounds) in sources.items():
+        for number in range(rounds):
+            for way in order(found, number):
+                for verb, one in zip(("log", "fetch"), there_and_back(way, python, source, scratch), strict=True):
+                    samples.setdefault((f"{verb} {what}", way.name), []).append(one)
+                    print(f"{number + 1}. {verb} {what}, {way.name}: {one.seconds:.1f} s", flush=True)
+                yield rows(samples, [one.name for one in found])
+
+
+def rows(samples: Mapping[tuple[str, str], Sequence[Sample]], names: Sequence[str]) -> list[Row]:
+    """Return what there is of each thing done, the ways in their order, in the rounds that the first way has, too."""
+    found = []
+    for what in dict.fromkeys(what for what, _name in samples):
+        base = samples.get((what, names[0]), ())
+        for name in names:
+            taken = samples.get((what, name), ())
+            both = min(len(taken), len(base))
+            if both:
+                found.append(Row(what, name, tuple(taken[:both]), tuple(base[:both])))
+    return found
+
+
+def _cell(figures: Sequence[Took]) -> str:
+    if not figures:
+        return "none"
+    return f"{statistics.median(one.cpu for one in figures):.1f} / {max(one.peak_mb for one in figures):.0f}"
+
+
+def table(found: Sequence[Row]) -> str:
+    """Return the rows as Markdown."""
+    lines = [
+        "| done | way | rounds | seconds | ratio to direct | client, CPU s / MB | server | S3 server |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in found:
+        each = f" ({', '.join(f'{one:.2f}' for one in row.ratios)})" if len(row.ratios) > 1 else ""
+        cells = (
+            row.what,
+            row.way,
+            str(len(row.samples)),
+            f"{statistics.median(one.seconds for one in row.samples):.1f}",
+            f"{statistics.median(row.ratios):.2f}{each}",
+            _cell([one.client for one in row.samples]),
+            _cell([one.server for one in row.samples]),
+            _cell([one.store for one in row.samples if one.store]),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def report(run: Run, found: Sequence[Row]) -> str:
+    """Return the whole record as Markdown."""
+    versions = ", ".join(f"{program} {version}" for program, version in run.versions.items())
+    return (
+        "# Ways to a store\n\nWritten by `make bench-stores`; [README.md](README.md) says what is measured, and how.\n\n"
+        f"Measured on {run.date} with {run.cores} cores for client, server and store together: {versions}.\n"
+        "Medians of seconds, ratios (round by round in brackets) and seconds of CPU, and the most memory (RSS) at any time:\n"
+        "of the client what came on top of Python and its imports, of the servers all they held.\n\n" + table(found)
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, show the table, and record what there is after each way: a run takes long."""
+    parser = argparse.ArgumentParser(prog="bench.throughput", description="Measure the ways to a store of artifacts.")
+    parser.add_argument("--megabytes", type=int, default=1000, help="of the one large file (of 10^6 bytes)")
+    parser.add_argument("--files", type=int, default=10000, help="how many small files")
+    parser.add_argument("--kilobytes", type=int, default=10, help="of each small file (of 10^3 bytes)")
+    parser.add_argument("--rounds", type=int, default=3, help="of the large file")
+    parser.add_argument("--rounds-of-many", type=int, default=1, help="of the small files, which take the longest")
+    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where artifacts are, on a disk")
+    parser.add_argument("--record", action="store_true", help="write bench/throughput.md and .json")
+    options = parser.parse_args(arguments)
+    python = environment()
+    versions = {
+        "MLflow": RELEASE,
+        "Python": sys.version.split()[0],
+        "boto3": BOTO.partition("==")[2],
+        "versitygw": GATEWAY.rpartition("@v")[2],
+    }
+    run = Run(datetime.datetime.now(tz=datetime.UTC).date().isoformat(), os.cpu_count() or 1, versions)
+    scratch = Path(tempfile.mkdtemp(prefix="selfhosted-mlflow-bench-", dir=options.directory))
+    found: list[Row] = []
+    try:
+        one, many = make_files(scratch, options.megabytes, options.files, options.kilobytes)
+        sources = {
+            f"one file of {options.megabytes} MB": (one, options.rounds),
+            f"{options.files} files of {options.kilobytes} kB": (many, options.rounds_of_many),
+        }
+        with ExitStack() as stack:
+            for found in measure(ways(stack, scratch, python), python, sources, scratch):
+                if options.record:
+                    content = {"schema": SCHEMA, **asdict(run), "rows": [*map(asdict, found)]}
+                    write_atomically(HERE / "throughput.md", report(run, found), mode=0o644)
+                    write_atomically(HERE / "throughput.json", json.dumps(content, indent=1) + "\n", mode=0o644)
+    finally:
+        shutil.rmtree(scratch)
+    print(f"\n{report(run, found)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
