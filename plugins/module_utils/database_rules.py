@@ -26,9 +26,7 @@ NONE, ASCII, UNICODE, NO_TEXT = KINDS = ("none", "ascii", "unicode", "no_text")
 class Settings:
     """How the server is to use its database.
 
-    ``parts`` come without their password, of which ``secret`` tells the kind: #: From here on numbers are compared with numbers (3.15.2 fails to register a scorer, 3.16.1 does not).
-    _FIRST_WITH_PSYCOPG_3 = (3, 16)
-    NONE, ASCII, UNICODE or NO_TEXT;
+    ``parts`` come without their password, of which ``secret`` tells the kind: NONE, ASCII, UNICODE or NO_TEXT;
     ``uri_given`` says that an address besides the one made of the parts is there, too.  ``pool_recycle`` is in
     seconds, -1 for never.
     """
