@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,25 @@ def ask(store: Mapping[str, Any], home: Path, environment: Mapping[str, str] | N
     return json.loads(ran.stdout)["plays"][0]["tasks"][0]["hosts"]["localhost"]
 
 
+def configured(store: Mapping[str, Any], home: Path) -> Path:
+    """Return a home with what the server's role writes for SFTP's driver; of other stores, with nothing."""
+    made = artifact_store(dict(store))
+    directory = home / ".ssh"
+    directory.mkdir(parents=True, exist_ok=True)
+    if made["kind"] == "sftp":
+        (directory / "config").write_text(made["ssh_config"])
+        (directory / "known_hosts").write_text(made["known_hosts"])
+    return home
+
+
 def asked(
-    stores: Sequence[Mapping[str, Any]], home: Path, environment: Mapping[str, str] | None = None
+    stores: Sequence[Mapping[str, Any]], scratch: Path, environment: Mapping[str, str] | None = None
 ) -> list[Problem | None]:
-    """Return what is wrong with each of many stores of one kind, asked by one interpreter that loads MLflow once."""
+    """Return what is wrong with each of many stores of one kind, asked by one interpreter that loads MLflow once.
+
+    Each has a home of its own below ``scratch``.
+    """
+    homes = [configured(store, scratch / f"home{number}") for number, store in enumerate(stores)]
     made = [artifact_store(dict(store)) for store in stores]
     hidden = [[*one["server"]["secrets"].values()] for one in made]
     questions = [
@@ -88,7 +104,7 @@ def asked(
             "write": True,
             "deletes": one["deletes"],
         }
-        for one in made
+        for one, home in zip(made, homes, strict=True)
     ]
     program = stage.REPOSITORY / "plugins/module_utils/artifact_store_probe_program.py"
     ran = subprocess.run(
@@ -114,6 +130,7 @@ def words(answer: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(problem["found"]), str(problem["why"]), str(problem["instead"])
 
 
+SIZE = 100_000
 LOG = """
 import hashlib, json, os, sys, mlflow
 from pathlib import Path
@@ -121,6 +138,8 @@ sent = {"small.txt": b"small", "deep/large.bin": os.urandom(int(sys.argv[1]))}
 for name, content in sent.items():
     Path(name).parent.mkdir(exist_ok=True)
     Path(name).write_bytes(content)
+if len(sys.argv) > 2:
+    mlflow.set_experiment(experiment_id=mlflow.create_experiment("itself", artifact_location=sys.argv[2]))
 with mlflow.start_run() as run:
     mlflow.log_artifact("small.txt")
     mlflow.log_artifacts("deep", "deep")
@@ -133,13 +152,25 @@ print(json.dumps({"uri": run.info.artifact_uri, "names": names, "same": same}))
 """
 
 
-def logged(url: str, scratch: Path, environment: Mapping[str, str], driver: str = "", size: int = 100000) -> Any:
-    """Log a run with files as a client, list and read them back, delete it, and return what was seen."""
-    work = scratch / "client"
-    work.mkdir()
+def logged(
+    url: str, scratch: Path, environment: Mapping[str, str], store: Mapping[str, Any], location: str = ""
+) -> Any:
+    """Log a run with files as a client, list and read them back, delete it, and return what was seen.
+
+    ``location`` is that of an experiment of its own, which the client writes to itself.
+    """
+    work = Path(tempfile.mkdtemp(dir=scratch))
+    configured(store if location else {}, work)
     told = {name: value for name, value in environment.items() if name != "MLFLOW_TRACKING_URI"}
     ran = subprocess.run(
-        [release(NEWEST, driver).python, "-I", "-c", LOG, str(size)],
+        [
+            release(NEWEST, artifact_store(dict(store))["driver"] if location else "").python,
+            "-I",
+            "-c",
+            LOG,
+            str(SIZE),
+            *([location] if location else []),
+        ],
         env={"PATH": os.defpath, "HOME": str(work), "MLFLOW_TRACKING_URI": url, "DO_NOT_TRACK": "1", **told},
         cwd=work,
         capture_output=True,
@@ -152,16 +183,10 @@ def logged(url: str, scratch: Path, environment: Mapping[str, str], driver: str 
 
 
 def collect(url: str, environment: Mapping[str, str], driver: str) -> str:
-    """Have the role's program remove for good what was deleted, and return what it says."""
+    """Have the role's program remove for good what was deleted days ago, and return what it says."""
     program = stage.REPOSITORY / "roles/mlflow_gc/files/mlflow-gc"
-    # What was deleted just now.
-    script = (
-        "import runpy, sys, time; now = time.time; time.time = lambda: now() + 2 * 86400;"
-        "module = runpy.run_path(sys.argv[1]); sys.argv = [sys.argv[1], '--older-than-days', '1', '--delete'];"
-        "sys.exit(module['main']())"
-    )
     ran = subprocess.run(
-        [release(NEWEST, driver).python, "-I", "-c", script, program],
+        [release(NEWEST, driver).python, "-I", program, "--older-than-days", "1", "--delete"],
         env={**environment, "MLFLOW_TRACKING_URI": url, "PATH": os.defpath},
         cwd="/",
         capture_output=True,
