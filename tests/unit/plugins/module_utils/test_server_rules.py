@@ -247,3 +247,19 @@ def test_bytes_of(memory: str, expected: int | None) -> None:
 
 def test_managed_variables_name_inputs() -> None:
     assert all(re.fullmatch(r"mlflow_server_[a-z_]+", name) for name in MANAGED.values())
+
+
+@pytest.mark.parametrize(
+    ("driver", "version", "refused"),
+    [("", "3.17.2", False), ("s3", "3.17.2", False), ("gcs", "3.17.2", True), ("s3", "3.1.4", True)],
+)
+def test_a_store_s_driver_needs_a_lock_of_its_own(driver: str, version: str, refused: bool) -> None:
+    locks = ("mlflow-3.17.2-py3.11.txt", "mlflow-3.1.4-py3.11.txt", "mlflow-3.17.2-with-s3-py3.11.txt")
+    found = judge(replace(GOOD, install=Install("mlflow_server", version=version, locks=locks, driver=driver)))
+    assert [f"with the driver of {driver}" in problem.found for problem in found] == [True] * refused
+
+
+def test_a_store_stands_in_for_the_root() -> None:
+    root = Root("/etc/mlflow", "proxied", store="s3://bucket/mlflow")
+    assert judge(replace(GOOD, root=root)) == []
+    assert judge(replace(GOOD, root=replace(root, store=""))) != []
