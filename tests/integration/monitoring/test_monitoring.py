@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import yaml
 
 from lab.databases import free_port
 from tests.integration.moves.conftest import get, serving
+from tests.integration.proxy.site import Authority, Server
 from tests.integration.releases import Release
 from tools import stage
 
@@ -135,29 +138,48 @@ def test_prometheus_scrapes_a_real_server(tmp_path: Path, prometheus: Path, newe
         wanted = asked(dashboard) | asked((tmp_path / "mlflow/rules.yml").read_text(encoding="utf-8"))
         assert [name for name in sorted(wanted) if not re.search(rf"(?m)^{name}\{{", exposed)] == []
 
-        (tmp_path / "prometheus.yml").write_text(
-            "global: {scrape_interval: 1s}\n" + configuration(tmp_path).read_text(encoding="utf-8"), encoding="utf-8"
-        )
-        port = free_port()
-        command = [
-            str(prometheus / "prometheus"),
-            f"--config.file={tmp_path}/prometheus.yml",
-            f"--storage.tsdb.path={tmp_path}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]
-        with (
-            (tmp_path / "prometheus.log").open("wb") as log,
-            subprocess.Popen(command, stdout=log, stderr=log) as running,
-        ):
-            try:
-                # The first scrape may have come too early.
-                answer = wait_for(port, "up == 1")
-                called = wait_for(port, 'mlflow_http_request_total{status="200"}')
-            finally:
-                running.terminate()
-                running.wait(30)
+        with watching(tmp_path, prometheus) as port:
+            # The first scrape may have come too early.
+            answer = wait_for(port, "up == 1")
+            called = wait_for(port, 'mlflow_http_request_total{status="200"}')
     assert [(one["metric"]["instance"], one["value"][1]) for one in answer] == [(server, "1")], answer
     assert called
+
+
+@contextmanager
+def watching(directory: Path, prometheus: Path, more: str = "") -> Iterator[int]:
+    """Run Prometheus with the README's configuration and more for its job, and yield its port."""
+    told = f"global: {{scrape_interval: 1s}}\n{configuration(directory).read_text(encoding='utf-8')}{more}"
+    (directory / "prometheus.yml").write_text(told, encoding="utf-8")
+    port = free_port()
+    command = [
+        str(prometheus / "prometheus"),
+        f"--config.file={directory}/prometheus.yml",
+        f"--storage.tsdb.path={directory}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (directory / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as running:
+        try:
+            yield port
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+def test_prometheus_scrapes_a_server_that_speaks_tls_itself(tmp_path: Path, prometheus: Path) -> None:
+    authority, port = Authority.make(tmp_path / "authority"), free_port()
+    authority.issue("own", "DNS:localhost")
+    files = {name: authority.directory / f"own.{name}" for name in ("pem", "key")}
+    variables = {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"localhost:{port}",
+        "MLFLOW_UVICORN_OPTS": f"--ssl-certfile {files['pem']} --ssl-keyfile {files['key']}",
+    }
+    inputs = {"mlflow_monitoring_targets": [f"localhost:{port}"], "mlflow_monitoring_scheme": "https"}
+    with Server(tmp_path, port, variables).serving():
+        assert "failed=0" in deploy(tmp_path, prometheus, **inputs)
+        with watching(tmp_path, prometheus, f"    tls_config: {{ca_file: {authority.file}}}\n") as asked:
+            answer = wait_for(asked, "up == 1")
+    assert [one["metric"]["instance"] for one in answer] == [f"localhost:{port}"]
 
 
 def wait_for(port: int, expression: str, seconds: float = 120) -> list[dict[str, Any]]:
