@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from bench.processes import Took, Watch
@@ -296,8 +298,13 @@ def report(run: Run, found: Sequence[Row]) -> str:
     )
 
 
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit("bench: told to end")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure, show the table, and record what there is after each way: a run takes long."""
+    signal.signal(signal.SIGTERM, _end)
     parser = argparse.ArgumentParser(prog="bench.throughput", description="Measure the ways to a store of artifacts.")
     parser.add_argument("--megabytes", type=int, default=1000, help="of the one large file (of 10^6 bytes)")
     parser.add_argument("--files", type=int, default=10000, help="how many small files")
