@@ -29,19 +29,22 @@ def server_path(root: str, artifact_uri: str) -> str:
     raise LabError(f"the run's artifacts are at {artifact_uri}, not below {root}")
 
 
-def prove_run(logged: Mapping[str, Any], url: str, root: str, on_server: OnServer, user: str = "mlflow") -> str:
+def prove_run(
+    logged: Mapping[str, Any], url: str, root: str, on_server: OnServer, user: str = "mlflow", authority: str = ""
+) -> str:
     """Prove that a run and all its files arrived, and say in a line what was proved.
 
     :param logged: what molecule/shared/log_run.py printed on the client.
     :param url: the server's address as this machine reaches it.
     :param root: the directory that holds all artifacts on the server.
     :param user: the account the server runs as.
+    :param authority: certificates in PEM that the server's must be signed by, when it speaks TLS.
     :raises LabError: something is missing or different.
     """
-    seen = get_run(url, logged["run_id"])
+    seen = get_run(url, logged["run_id"], authority)
     if (seen.status, seen.params, seen.metrics) != ("FINISHED", logged["params"], logged["metrics"]):
         raise LabError(f"the client logged {logged}, the server knows {seen}")
-    sizes = list_artifacts(url, logged["run_id"])
+    sizes = list_artifacts(url, logged["run_id"], authority=authority)
     if set(sizes) != set(logged["files"]):
         raise LabError(f"the client logged {sorted(logged['files'])}, the server lists {sorted(sizes)}")
     directory, names = server_path(root, logged["artifact_uri"]), list(logged["files"])

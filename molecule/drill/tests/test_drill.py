@@ -63,12 +63,24 @@ def counts(host: Host) -> dict[str, int]:
 
 def prove(logged: dict[str, Any], host: Host) -> None:
     (address,) = (found for found in host.interface("eth0").addresses if ":" not in found)
-    prove_run(logged, f"http://{address}:5000", ROOT, lambda argv: str(host.check_output(shlex.join(argv))))
+    authority = str(host.file("/etc/ssl/lab.pem").content_string)
+    prove_run(
+        logged,
+        f"https://{address}:5000",
+        ROOT,
+        lambda argv: str(host.check_output(shlex.join(argv))),
+        authority=authority,
+    )
 
 
 @pytest.fixture(scope="module")
 def good(old: Host) -> str:
     return back_up(old)
+
+
+def test_nobody_is_answered_without_tls(old: Host) -> None:
+    assert old.run("curl --silent http://localhost:5000/health").rc != 0
+    assert old.check_output("curl --silent --cacert /etc/ssl/lab.pem https://localhost:5000/health") == "OK"
 
 
 def test_the_timer_s_service_makes_a_verified_backup(old: Host, good: str) -> None:
