@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,14 @@ from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
 NAME, AUTHORITY = "mlflow-exposed", "/etc/mlflow-proxy/ca.pem"
+#: Replaces the certificate as an ACME client does, beside a running nginx.
+SIGN = """
+cd /etc/mlflow-proxy && openssl req -new -key proxy.key -subj /CN=ml.lab.test -out /tmp/new.csr &&
+echo subjectAltName=DNS:ml.lab.test >/tmp/names &&
+openssl x509 -req -in /tmp/new.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {} -extfile /tmp/names -out new.pem &&
+mv new.pem proxy.pem
+"""
+SHOW = "openssl s_client -connect 127.0.0.1:443 -servername ml.lab.test </dev/null 2>/dev/null | openssl x509 -noout"
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +39,27 @@ def alice(inventory: AnsibleRunner) -> tuple[str, str]:
     """Her account's name and password."""
     (user,) = inventory.get_variables(NAME)["mlflow_accounts_users"]
     return user["name"], user["password"]
+
+
+@pytest.fixture(scope="session")
+def certificate(site: Host) -> Callable[[str], str]:
+    """Ask OpenSSL about the certificate that nginx shows."""
+    return lambda question: str(site.check_output(f"{SHOW} {question}"))
+
+
+@pytest.fixture(scope="session")
+def replace(site: Host, certificate: Callable[[str], str]) -> Callable[[int], None]:
+    """Have the authority sign a certificate for so many days, and see nginx show it."""
+
+    def sign(days: int) -> None:
+        before = certificate("-serial")
+        site.check_output(SIGN.format(days))
+        deadline = time.monotonic() + 120
+        while certificate("-serial") == before:
+            assert time.monotonic() < deadline, site.check_output("journalctl -u mlflow-proxy-certificate --no-pager")
+            time.sleep(1)
+
+    return sign
 
 
 @pytest.fixture(scope="session")

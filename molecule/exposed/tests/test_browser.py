@@ -111,3 +111,16 @@ def test_who_does_not_know_the_authority_is_warned(browser: Open, url: str) -> N
     window.get(f"{url}/")
     assert window.title == "Privacy error"
     assert "NET::ERR_CERT_AUTHORITY_INVALID" in shown(window)
+
+
+def test_an_expired_certificate_is_warned_of(
+    browser: Open, url: str, site: Host, replace: Callable[[int], None]
+) -> None:
+    replace(-1)
+    try:
+        window = browser()
+        window.get(f"{url}/")
+        assert window.title == "Privacy error"
+        assert "NET::ERR_CERT_DATE_INVALID" in shown(window)
+    finally:
+        replace(90)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shlex
+import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from testinfra.host import Host
@@ -18,12 +23,6 @@ def status(site: Host, url: str, *arguments: str, who: tuple[str, str] = ALICE) 
     """Return the status that a client gets who knows the authority, and has an account."""
     command = ["curl", "--silent", "--cacert", AUTHORITY, "--output", "/dev/null", "--write-out", "%{http_code}"]
     return int(site.check_output(shlex.join([*command, "--user", ":".join(who), *arguments, url])))
-
-
-def serial(site: Host) -> str:
-    """Return the number of the certificate that nginx shows."""
-    shown = "openssl s_client -connect 127.0.0.1:443 -servername ml.lab.test </dev/null 2>/dev/null"
-    return str(site.check_output(f"{shown} | openssl x509 -noout -serial"))
 
 
 def test_a_run_by_the_client(run: dict[str, Any]) -> None:
@@ -58,18 +57,81 @@ def test_keys_are_roots(site: Host) -> None:
         assert (found.user, found.mode) == ("root", 0o600)
 
 
-def test_a_renewed_certificate_is_read(site: Host) -> None:
-    """Replaced as an ACME client does, beside a running nginx."""
-    before, master = serial(site), site.check_output("cat /run/nginx.pid")
-    site.check_output(
-        "cd /etc/mlflow-proxy && openssl req -new -key proxy.key -subj /CN=ml.lab.test -out /tmp/new.csr "
-        "&& echo subjectAltName=DNS:ml.lab.test > /tmp/names "
-        "&& openssl x509 -req -in /tmp/new.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile /tmp/names "
-        "-out /etc/mlflow-proxy/new.pem && mv new.pem proxy.pem"
-    )
+def artifact(run: dict[str, Any], name: str) -> str:
+    """Return where a file of a run is stored."""
+    experiment = Path(run["artifact_uri"]).parents[1].name
+    return f"{URL}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run['run_id']}/artifacts/{name}"
+
+
+def test_an_upload_without_a_length_arrives(site: Host, run: dict[str, Any]) -> None:
+    """Which MLflow with accounts would answer with 200 and store as an empty file."""
+    site.check_output("echo from a pipe >/tmp/piped")
+    sent = ("--upload-file", "/tmp/piped", "--header", "Transfer-Encoding: chunked")
+    assert status(site, artifact(run, "piped"), *sent) == 200
+    user = shlex.quote(":".join(ALICE))
+    got = site.check_output(f"curl --silent --cacert {AUTHORITY} --user {user} {artifact(run, 'piped')}")
+    assert got == "from a pipe"
+
+
+def test_a_large_artifact_leaves_nothing_on_the_proxys_disk(site: Host, run: dict[str, Any]) -> None:
+    """Where nginx would keep it, there is room for 4 MB while 256 MB pass through, in both directions."""
+    places = [f"/var/lib/nginx/{name}" for name in ("body", "proxy")]
+    user = shlex.quote(":".join(ALICE))
+    site.check_output("head --bytes=256M /dev/urandom >/var/tmp/large")
+    for place in places:
+        site.check_output(f"mount -t tmpfs -o size=4m,uid=www-data,mode=0700 tmpfs {place}")
+    try:
+        assert status(site, artifact(run, "large"), "--upload-file", "/var/tmp/large") == 200
+        get = f"curl --silent --cacert {AUTHORITY} --user {user} {artifact(run, 'large')}"
+        assert site.check_output(f"{get} | cmp - /var/tmp/large && echo same") == "same"
+    finally:
+        for place in places:
+            site.check_output(f"umount {place}")
+        site.check_output("rm /var/tmp/large")
+
+
+def test_what_is_larger_than_the_limit_is_refused(site: Host, run: dict[str, Any]) -> None:
+    site.check_output("truncate --size=5G /var/tmp/five")
+    assert status(site, artifact(run, "five"), "--upload-file", "/var/tmp/five") == 413
+    site.check_output("rm /var/tmp/five")
+
+
+def test_strangers_get_nothing_from_the_servers_port(site: Host, server_address: str) -> None:
+    """The server listens on the loopback only, so that somebody else has to listen to be closed off."""
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((server_address, 5000), 3):
+            return True
+        return False
+
+    site.check_output(f"systemd-run --unit lab-open --quiet python3 -m http.server 5000 --bind {server_address}")
+    try:
+        site.check_output(
+            f"for each in $(seq 100); do ss -Hltn src {server_address}:5000 | grep -q . && exit; sleep 0.2; done; exit 1"
+        )
+        assert not answers()
+        # Each flushes all rules, and ours come back; the first is a start.
+        for action in ("start", "restart", "reload"):
+            site.check_output(f"systemctl {action} nftables.service")
+            site.check_output("for each in $(seq 100); do nft list table inet mlflow && exit; sleep 0.1; done; exit 1")
+            assert not answers()
+        site.check_output("systemctl stop mlflow-firewall.service")
+        assert answers()
+    finally:
+        site.check_output("systemctl stop lab-open; systemctl start mlflow-firewall.service")
+
+
+def test_a_real_prometheus_scrapes_the_server(site: Host) -> None:
+    ask = "curl --silent --get --data-urlencode query='up{job=\"mlflow\"} == 1' http://localhost:9090/api/v1/query"
     deadline = time.monotonic() + 120
-    while serial(site) == before:
-        assert time.monotonic() < deadline, site.check_output("journalctl --unit mlflow-proxy-certificate --no-pager")
+    while not (found := json.loads(site.check_output(ask))["data"]["result"]):
+        assert time.monotonic() < deadline, site.check_output("curl --silent http://localhost:9090/api/v1/targets")
         time.sleep(1)
+    assert [one["metric"]["instance"] for one in found] == ["localhost:5000"]
+
+
+def test_a_renewed_certificate_is_read(site: Host, replace: Callable[[int], None]) -> None:
+    master = site.check_output("cat /run/nginx.pid")
+    replace(2)
     assert site.check_output("cat /run/nginx.pid") == master
     assert status(site, f"{URL}/health") == 200
