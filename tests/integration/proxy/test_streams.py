@@ -78,10 +78,12 @@ def standing_in(site: Site, scratch: Path, limit: str = "0") -> Iterator[Proxy]:
         (scratch / "nginx.conf").write_text(MAIN.format(scratch=scratch))
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        with proxy(scratch, ports, one.authority) as running:
-            yield running
-        server.shutdown()
-        thread.join()
+        try:
+            with proxy(scratch, ports, one.authority) as running:
+                yield running
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")
