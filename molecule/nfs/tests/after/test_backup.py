@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from testinfra.host import Host
@@ -22,8 +23,12 @@ def test_artifacts_that_root_may_not_read_are_backed_up(logged: dict[str, Any], 
     assert record["stores"]["tracking"]["counts"]["runs"] >= 1
     assert record["artifacts"]["files"] >= 1, record
     within = logged["artifact_uri"].removeprefix(ROOT)
-    before = server.check_output(
-        f"runuser -u mlflow -- sh -c 'cd {ROOT}{within} && find . -type f | sort | xargs sha256sum'"
-    )
-    after = server.check_output(f"cd {BACKUPS}/{newest}/artifacts{within} && find . -type f | sort | xargs sha256sum")
-    assert before == after != ""
+    before = hashes(server, f"{ROOT}{within}", "runuser -u mlflow --")
+    assert before
+    assert hashes(server, f"{BACKUPS}/{newest}/artifacts{within}") == before
+
+
+def hashes(server: Host, directory: str, prefix: str = "") -> str:
+    """Return the SHA-256 of all files below a directory, whose names may have blanks."""
+    script = f"cd {directory} && find . -type f -print0 | sort --zero-terminated | xargs --null sha256sum"
+    return str(server.check_output(f"{prefix} sh -c {shlex.quote(script)}"))
