@@ -26,7 +26,7 @@ def inventory() -> AnsibleRunner:
     return AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
 
 
-def run_playbook(name: str, *arguments: str, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+def run_playbook(name: str, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
     """Run one of the collection's playbooks, and return it with all that it said in ``stdout``."""
     return subprocess.run(
         ["ansible-playbook", *arguments, str(Path(__file__).parents[1] / "playbooks" / name)],
