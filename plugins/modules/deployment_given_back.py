@@ -18,6 +18,7 @@ description:
     anew, puts the file of the old unit back where it was replaced, and starts the unit.
   - A server that had no unit is not started, for nobody knows its environment any more; RV(command) tells how it ran.
     The record and the copy of its database stay, so that the next attempt goes on.
+  - Changes nothing where there is no record yet, for the old server runs as before.
   - Fails, and changes nothing, where the old server's database was migrated, or is half migrated.
 options:
   record_directory:
@@ -109,6 +110,9 @@ def main() -> None:
 
     record = os.path.join(module.params["record_directory"], "deployment.json")
     mark = time.strftime(".not-adopted-%Y%m%dT%H%M%SZ", time.gmtime())
+    if not os.path.exists(record):
+        # It is written before anything is stopped.
+        module.exit_json(changed=False, aside=[], unit="", command="", host="", port=0)
     try:
         with open(record, encoding="utf-8") as stream:
             recorded = json.load(stream)
@@ -122,7 +126,7 @@ def main() -> None:
         if not module.check_mode:
             aside = adoption_undo.give_back(found["unit"], was, wanted, mark, systemctl)
     except (StuckError, OSError, ValueError, KeyError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=f"the host could not be given back to the old server: {error}")
     host = found["host"]
     module.exit_json(
         changed=True,
