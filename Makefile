@@ -14,6 +14,8 @@ COLLECTION := .cache/collections/ansible_collections/selfhosted/mlflow
 FETCHED := .cache/collections/fetched.txt
 DIST := .cache/dist
 
+# Without what Python keeps of its compiling, each of some thousand processes would compile Ansible anew.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 # Nothing is looked for, or installed, beside what the locks list.

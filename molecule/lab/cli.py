@@ -39,8 +39,6 @@ def parser() -> argparse.ArgumentParser:
     command("status", "say what is up").add_argument("lab", nargs="?")
     command("inventory", "print the path of the Ansible inventory", "lab")
     command("image", "build a disk image where absent and print its path", "name")
-    docker_image = command("docker-image", "make a Docker image with systemd from Debian's packages", "tag")
-    docker_image.add_argument("--suite", default="bookworm", help="Debian's name of the release (default: bookworm)")
     engine = command("docker-engine", "start a Docker engine where none answers")
     engine.add_argument("--stop", action="store_true", help="stop it again, if it was started so")
     ready = command("docker-ready", f"install and start Docker where needed; build images named {docker.OWN_PREFIX}…")
@@ -104,9 +102,6 @@ COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {
     "status": _status,
     "inventory": lambda places, options: print(operations.existing(places, options.lab).directory / "inventory.yml"),
     "image": lambda places, options: print(operations.build_image(places, options.name, Progress(options.name))),
-    "docker-image": lambda places, options: docker.build_image(
-        places, options.tag, options.suite, operations.settings(places), Progress("docker")
-    ),
     "docker-engine": _docker_engine,
     "docker-ready": _docker_ready,
     "require": lambda places, options: requirements.require(places, options.group, Progress("require")),

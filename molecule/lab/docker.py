@@ -18,6 +18,8 @@ from lab.spec import IMAGES
 ENGINE_SECONDS = 60
 ADDITION_SECONDS = 600
 OWN_PREFIX = "selfhosted-mlflow/"  # images of other names are the user's
+#: The images with systemd: name -> suite of Debian.
+SUITES: Mapping[str, str] = {name.replace("-", ":"): suite for name, suite in IMAGES.items()}
 BASE = f"{OWN_PREFIX}debian:12"
 _INSTALL = "RUN apt-get -q update && apt-get -q -y --no-install-recommends install {} && rm -r /var/lib/apt/lists/*"
 #: Images in the place of those that a registry would have: name -> what is added to BASE.
@@ -113,8 +115,6 @@ def changes(environment: Mapping[str, str], key: str) -> list[str]:
 
 def build_image(places: Places, tag: str, suite: str, settings: machine.Settings, progress: Progress) -> None:
     """Make an image of a Debian suite with systemd, unless `tag` is that already."""
-    if suite not in IMAGES.values():
-        raise LabError(f"no suite {suite!r}; known are {', '.join(IMAGES.values())}")
     recipe = image.recipe(suite, settings, None)
     environment = {**settings.environment, **machine.proxy_environment(os.environ, ())}
     key = image.fingerprint([recipe.key, *changes(environment, "")])
@@ -175,6 +175,10 @@ def make_ready(places: Places, tags: Sequence[str], settings: machine.Settings, 
     start_engine(places, progress)
     for tag in (tag for tag in tags if tag.startswith(OWN_PREFIX)):
         name = tag.removeprefix(OWN_PREFIX)
-        build_image(places, BASE if name in ADDITIONS else tag, IMAGES["debian-12"], settings, progress)
         if name in ADDITIONS:
+            build_image(places, BASE, SUITES[BASE.removeprefix(OWN_PREFIX)], settings, progress)
             build_addition(places, name, progress)
+        elif name in SUITES:
+            build_image(places, tag, SUITES[name], settings, progress)
+        else:
+            raise LabError(f"no image {tag!r} is made here; known are {', '.join([*SUITES, *ADDITIONS])}")

@@ -12,6 +12,7 @@ from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,7 +24,7 @@ from lab import planted, record
 # Not for what the tests run themselves: `ansible-inventory`, which testinfra asks, tells all inputs as they are.
 LOG = Path(os.environ.pop("ANSIBLE_LOG_PATH"))
 EXPERIMENT = "api/2.0/mlflow/experiments/get?experiment_id=0"
-PYTHON = "env MLFLOW_TRACKING_URI=http://localhost:5000 /opt/mlflow/current/bin/python"
+PYTHON = ("env", "MLFLOW_TRACKING_URI=http://localhost:5000", "/opt/mlflow/current/bin/python")
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,26 @@ def test_only_accounts_get_in_and_see_what_they_may(url: str, given: dict[str, s
     assert strangers == [401, 401, 401]
 
 
-def test_a_user_logs_with_the_credentials_of_her_home(server: Host) -> None:
-    script = (Path(__file__).parents[2] / "shared/log_run.py").read_text()
-    argv = f"runuser --login alice --command {shlex.quote(PYTHON + ' - accounts 1')}"
-    printed = server.check_output(f"cat <<'SCRIPT' | {argv}\n{script}\nSCRIPT")
+def as_alice(server: Host, script: str, *arguments: str) -> dict[str, Any]:
+    """Run one of the scenarios' scripts as a user, and return the JSON that it prints at its end."""
+    command = shlex.join([*PYTHON, "-", *arguments])
+    text = (Path(__file__).parents[2] / script).read_text()
+    printed = server.check_output(
+        f"cat <<'SCRIPT' | runuser --login alice --command {shlex.quote(command)}\n{text}\nSCRIPT"
+    )
+    told: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return told
 
-    assert json.loads(printed.splitlines()[-1])["artifact_uri"].startswith("mlflow-artifacts:/")
+
+def test_a_user_logs_with_the_credentials_of_her_home(server: Host) -> None:
+    assert as_alice(server, "shared/log_run.py", "accounts", "1")["artifact_uri"].startswith("mlflow-artifacts:/")
+
+
+def test_a_job_runs_in_the_sandbox(server: Host) -> None:
+    """Submitted by a user, run in a process of its own, with its result in the database."""
+    told = as_alice(server, "accounts/judge_trace.py")
+
+    assert (told["status"], told["judged"]) == ("SUCCEEDED", {"polite": "yes"}), told
 
 
 def test_a_real_run_of_each_client_is_proved(run_verify: Callable[..., CompletedProcess[str]]) -> None:
