@@ -23,7 +23,7 @@ export ANSIBLE_LINT_NODEPS := 1
 export MOLECULE_GLOB := molecule/*/molecule.yml
 demo = PYTHONPATH=molecule $(VENV)/bin/python -m lab.demo $(if $(LAB),--lab $(LAB))
 
-.PHONY: help venv demo demo-down demo-ssh image test lint yamllint ruff mypy antsibull-changelog ansible-lint \
+.PHONY: help venv demo demo-down demo-ssh image test test-all lint yamllint ruff mypy antsibull-changelog ansible-lint \
     unit sanity ansible-test antsibull-docs importer newest molecule bench bench-upgrade bench-stores \
     build changelog locks
 
@@ -77,10 +77,14 @@ image: $(VENV)/.demo | $(COLLECTION) ## Build the container image (NAME=registry
 	@ansible-playbook playbooks/image.yml $(if $(NAME),--extra-vars mlflow_image_name=$(NAME)) \
 	  $(if $(BASE),--extra-vars mlflow_image_base=$(BASE))
 
-# --- the gate ----------------------------------------------------------------
+# --- the tests ----------------------------------------------------------------
 
-test: lint sanity newest ## Everything: lint, sanity, unit tests, scenarios
-	pytest --durations=10 tests/unit tests/integration tests/scenarios
+PARTS := tests/gate tests/unit tests/integration tests/scenarios
+test: venv ## What each change must pass: lint, sanity, unit and integration tests, scenarios
+	pytest --durations=20 $(PARTS)
+
+test-all: venv ## All of it, with what takes long, as before a release
+	pytest --durations=0 --durations-min=5 --long $(PARTS)
 
 LINTERS := yamllint ruff mypy antsibull-changelog ansible-lint
 lint: $(LINTERS) ## Style and types of everything, offline (make -k lint: all that is wrong)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import docker, host, operations, requirements, spec, state
+from lab import docker, gateway, host, operations, requirements, spec, state
 from lab.base import LabError, Places, Progress
 
 
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     engine.add_argument("--stop", action="store_true", help="stop it again, if it was started so")
     ready = command("docker-ready", f"install and start Docker where needed; build images named {docker.OWN_PREFIX}…")
     ready.add_argument("tags", nargs="*", metavar="tag")
+    command("s3-server", "build an S3 server where that has not been done yet, and print the path of the program")
     require = command("require", "install the Debian packages that a kind of host needs")
     require.add_argument("group", choices=sorted(requirements.GROUPS))
     return top
@@ -104,6 +105,7 @@ COMMANDS: Mapping[str, Callable[[Places, argparse.Namespace], None]] = {
     "image": lambda places, options: print(operations.build_image(places, options.name, Progress(options.name))),
     "docker-engine": _docker_engine,
     "docker-ready": _docker_ready,
+    "s3-server": lambda places, _options: print(gateway.build(places, Progress("s3-server"))),
     "require": lambda places, options: requirements.require(places, options.group, Progress("require")),
 }
 

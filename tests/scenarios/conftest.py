@@ -15,8 +15,10 @@ LANES = pytest.StashKey[Lanes]()
 DIRECTORY = stage.REPOSITORY / "molecule"
 #: What a scenario wants on PATH, which can't be installed from Debian or PyPI.
 WANTED = {"nomad": "nomad", "nomad_many": "nomad"}
+#: What each change is not asked to wait for.
+LONG = ("moves", "paths", "several", "bare")
 #: The quick one first, for a plain mistake shows early, then the longest.
-ORDER = ("default", "nfs", "moves", "paths", "several", "bare")
+ORDER = ("default", "nfs", *LONG, "drill", "exposed", "database")
 
 
 def scenarios() -> list[str]:
@@ -28,6 +30,14 @@ def scenarios() -> list[str]:
 def _wants(scenario: str) -> str:
     wanted = WANTED.get(scenario, "")
     return wanted if wanted and shutil.which(wanted) is None else ""
+
+
+def _marks(scenario: str, chosen: bool) -> list[pytest.MarkDecorator]:
+    """Return what keeps a scenario from running: nothing, where it was chosen by name and has what it wants."""
+    if wanted := _wants(scenario):
+        reason = f"SKIPPED {scenario}: there is no {wanted!r} on PATH, and a real one is what it is about"
+        return [pytest.mark.skip(reason)]
+    return [pytest.mark.long] if scenario in LONG and not chosen else []
 
 
 def _runs(item: pytest.Item) -> TypeGuard[pytest.Function]:
@@ -42,14 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "scenario" in metafunc.fixturenames:
-        skipped = "there is no {0!r} on PATH, and a real one is what it is about"
-        marked = [
-            pytest.param(name, marks=pytest.mark.skip(f"SKIPPED {name}: {skipped.format(_wants(name))}"))
-            if _wants(name)
-            else name
-            for name in metafunc.config.getoption("--scenario") or scenarios()
-        ]
-        metafunc.parametrize("scenario", marked)
+        chosen = metafunc.config.getoption("--scenario")
+        metafunc.parametrize(
+            "scenario", [pytest.param(name, marks=_marks(name, bool(chosen))) for name in chosen or scenarios()]
+        )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

