@@ -125,7 +125,7 @@ importer: build ## Import the built tarball as Galaxy would
 	python -m galaxy_importer.main $(DIST)/selfhosted-mlflow-*.tar.gz | tee $(DIST)/importer.log
 	@! grep '^WARNING' $(DIST)/importer.log
 
-molecule: venv ## Molecule scenarios, all of them or SCENARIO="default nfs"
+molecule: venv ## Molecule scenarios: those of `make test`, or SCENARIO="default nfs"
 	pytest tests/scenarios --durations=0 $(addprefix --scenario=,$(SCENARIO))
 
 bench: venv ## Measure against plain alternatives; results go to bench/

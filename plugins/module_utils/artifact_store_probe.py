@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a store of artifacts said when MLflow used it, and what to do; and the files that it is used with.
 
-Source: "Error responses" (Amazon S3), "Blob service error codes" (Azure), botocore's exceptions, paramiko's and
+Source: "Error responses" (Amazon S3), "Blob service error codes" and "Create an account SAS" (Azure), botocore's exceptions, paramiko's and
 ftplib's; OpenSSH's PROTOCOL.key (the format of a private key).
 """
 
@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any, Optional
+from urllib.parse import unquote
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem
 
@@ -22,6 +25,10 @@ _SHOWN = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _OPENSSH = re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----(.*?)-----END", re.DOTALL)
 _MAGIC = b"openssh-key-v1\0"
+#: Azure's shared access signatures say until when they are good, and a store not always that this is over.
+_UNTIL = re.compile(r"(?:^|[?&=])se=([^&;]+)")
+_TIMES = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d")
+_DENIED = re.compile(r"AuthenticationFailed|AuthorizationFailure|failed to authenticate|\b40[13]\b")
 #: What was done when a step failed.
 _DOING = {
     "load": "load MLflow",
@@ -33,6 +40,8 @@ _DOING = {
     "read": "read there what was written",
     "delete": "delete there what was written",
 }
+
+_RENEW = "make a new one; better give the server a key of its own, whose rights are no more than this store's"
 
 #: Step, what was said, why that is, and what to do; the first that matches counts.
 _REMEDIES: tuple[tuple[str, str, str, str], ...] = (
@@ -70,7 +79,7 @@ _REMEDIES: tuple[tuple[str, str, str, str], ...] = (
         "",
         r"ExpiredToken|token .*expired|[Ee]xpired ?[Tt]oken|AuthenticationFailed.*expired|Signature not valid in the spec",
         "the token was good for a time that is over",
-        "make a new one; better give the server a key of its own, whose rights are no more than this store's",
+        _RENEW,
     ),
     (
         "",
@@ -205,8 +214,23 @@ def hide(text: str, hidden: Iterable[str]) -> str:
     return text
 
 
-def judge(uri: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> Optional[Problem]:
-    """Return what is wrong with a store by what was answered, None for nothing."""
+def _until(secret: str) -> Optional[datetime]:
+    """Return until when a token is good, None where it does not say so."""
+    match = _UNTIL.search(secret)
+    if match:
+        for form in _TIMES:
+            with contextlib.suppress(ValueError):
+                return datetime.strptime(unquote(match[1]), form).replace(tzinfo=timezone.utc)
+    return None
+
+
+def judge(
+    uri: str, answer: Mapping[str, Any], hidden: Sequence[str] = (), now: Optional[datetime] = None
+) -> Optional[Problem]:
+    """Return what is wrong with a store by what was answered, None for nothing.
+
+    ``hidden`` are the secrets that it was asked with, and ``now`` is the time, this moment where it is not given.
+    """
     error = answer.get("error")
     if not error:
         return None
@@ -214,6 +238,10 @@ def judge(uri: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> Op
     said = _CONTROL.sub(" ", hide(said, hidden)).strip()
     left = f"; {answer['left']} could not be removed" if answer.get("left") else ""
     found = f"{uri}: MLflow can't {_DOING.get(step, 'use it')}: {said[:_SHOWN]}{left}"
+    now = now or datetime.now(timezone.utc)
+    over = [until for until in map(_until, hidden) if until and until < now]
+    if over and _DENIED.search(said):
+        return Problem(found, f"the token was good until {over[0]:%Y-%m-%d %H:%M} UTC, which is over", _RENEW)
     for when, pattern, why, instead in _REMEDIES:
         if when in ("", step) and re.search(pattern, said):
             return Problem(found, why, instead)

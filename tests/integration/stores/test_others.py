@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.stores.services import Service
+from tests.integration.releases import NEWEST, release
+from tests.integration.stores.services import ACCOUNT, Service, run
 from tests.integration.stores.site import asked
 
 # What differs, what the store says, and why that is.
@@ -60,3 +62,33 @@ def test_used_and_refused_in_the_store_s_words(name: str, request: pytest.Fixtur
     ]
     assert wrong == []
     assert service.files() == []
+
+
+#: A token for all, which was good until yesterday.
+SIGN = """
+import datetime, sys
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+given = dict(part.split("=", 1) for part in sys.argv[1].strip(";").split(";"))
+now = datetime.datetime.now(datetime.timezone.utc)
+print(generate_account_sas(
+    given["AccountName"], given["AccountKey"], ResourceTypes(service=True, container=True, object=True),
+    AccountSasPermissions(read=True, write=True, delete=True, list=True, add=True, create=True),
+    start=now - datetime.timedelta(days=9), expiry=now + datetime.timedelta(days=int(sys.argv[2]))))
+"""
+
+
+def test_a_token_that_has_expired_is_told(azure: Service, tmp_path: Path) -> None:
+    given = azure.store["connection_string"]
+    address = next(part for part in given.split(";") if part.startswith("BlobEndpoint="))
+    python = release(NEWEST, azure.driver).python
+    stores = [
+        azure.but(
+            connection_string=f"{address};AccountName={ACCOUNT};SharedAccessSignature="
+            + run(python, "-I", "-c", SIGN, given, days).strip()
+        )
+        for days in ("1", "-1")
+    ]
+    good, over = asked(stores, tmp_path)
+    assert good is None
+    assert over is not None
+    assert re.fullmatch(r"the token was good until .* UTC, which is over", over.why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
@@ -41,6 +42,33 @@ def test_says_why_and_what_to_do(step: str, said: str, why: str, instead: str) -
     assert said in problem.found
     assert why in problem.why
     assert instead in problem.instead
+
+
+def signed(until: str) -> str:
+    return (
+        f"BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=2024-11-04&{until}&sp=rwdl&sig=xyz%3D"
+    )
+
+
+@pytest.mark.parametrize(
+    ("secret", "said", "over"),
+    [
+        (signed("se=2026-11-21T09%3A30%3A15Z"), "AuthorizationFailure", True),
+        ("se=2026-11-21T09:30Z&sig=x", "AuthenticationFailed", True),
+        (signed("se=2026-11-21"), "Operation returned an invalid status 403", True),
+        (signed("se=2026-11-23T09%3A30%3A15Z"), "AuthorizationFailure", False),
+        (signed("se=some day"), "AuthorizationFailure", False),
+        (signed("st=2020-01-01"), "AuthorizationFailure", False),
+        ("AccountKey=abcse=2020-01-01", "AuthorizationFailure", False),
+        (signed("se=2026-11-21"), "Connection refused", False),
+    ],
+)
+def test_a_token_that_says_when_it_ended(secret: str, said: str, over: bool) -> None:
+    error = {"step": "list", "name": "HttpResponseError", "text": said}
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    problem = judge("wasbs://c@a", {"steps": [], "error": error, "left": ""}, ["key", secret], now)
+    assert problem
+    assert problem.why.startswith("the token was good until 2026-11-21 ") == over
 
 
 def test_says_nothing_of_a_store_that_can_be_used() -> None:
