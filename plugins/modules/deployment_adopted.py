@@ -132,26 +132,20 @@ from dataclasses import asdict
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.compat.version import LooseVersion
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import (
-    adopted_database,
     adoption,
+    adoption_rules,
     adoption_undo,
     deployment,
-    server_rules,
     whole_file,
 )
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.adoption import AdoptionError
+from ansible_collections.selfhosted.mlflow.plugins.module_utils.adoption_rules import Evidence, Wish
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.adoption_undo import Before
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.deployment import Deployment, Process
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.move_files import Owner
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.problem import Problem, render
-
-_DROP_INS = tuple(
-    f"{directory}/systemd/system/{server_rules.UNIT}.d/*.conf"
-    for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-)
 
 
 class Adoption:
@@ -205,27 +199,19 @@ class Adoption:
         return [one for one in deployment.running() if not any(word.startswith(ours) for word in one.argv)]
 
     def _runs_again(self) -> list[Problem]:
-        """Return that the old server was started after its database had been copied, so that the copy lacks runs."""
-        judged = {one.pid: deployment.Judge(one, "", has_file_store=False).deployment() for one in self._servers()}
-        same = [
-            pid for pid, one in judged.items() if one.database_file and one.database_file == self.found.database_file
-        ]
-        return [
-            Problem(
-                f"process {pid} serves {self.found.database_file} again, which was copied for the new server",
-                "the copy lacks what was logged since, and the play would go on with it",
-                f"to begin anew with this server, stop mlflow.service and rename {self.params['target_database']} and "
-                f"{self._path}; to go on with the copy, stop the process",
-            )
-            for pid in same
-        ]
+        running = {
+            one.pid: deployment.Judge(one, "", has_file_store=False).deployment().database_file
+            for one in self._servers()
+        }
+        target = self.params["target_database"]
+        return adoption_rules.runs_again(self.found.database_file, running, target, self._path)
 
     def _running(self) -> Deployment:
         user = self.params["user"]
         uid = pwd.getpwnam(user).pw_uid if user else None
         servers = [one for one in self._servers() if uid in (None, one.uid)]
         if len(servers) != 1:
-            self._refuse([_not_one(servers, user)])
+            self._refuse([adoption_rules.not_one({one.pid: one.uid for one in servers}, user)])
         self.server = servers[0]
         version = deployment.installed_version(self.server)
         has_file_store = os.path.isdir(os.path.join(self.server.directory, "mlruns"))
@@ -235,53 +221,17 @@ class Adoption:
         return found
 
     def _problems(self, found: Deployment) -> list[Problem]:
-        problems = []
-        wanted = self.params["version"]
-        if found.version and LooseVersion(found.version) > LooseVersion(wanted):
-            problems.append(
-                Problem(
-                    f"the old server is MLflow {found.version}, the new one is to be {wanted}",
-                    "a database can't go back to an older release",
-                    f"set mlflow_version to {found.version} or newer",
-                )
-            )
-        if found.database_file and not os.path.isfile(found.database_file):
-            problems.append(
-                Problem(
-                    f"there is no file {found.database_file}, which the old server's arguments name",
-                    "its runs can't be found",
-                    "give mlflow_adopt_database and mlflow_adopt_artifact_directory",
-                )
-            )
-        if found.database_file and not problems:
-            copies = (self.params["record_directory"], os.path.dirname(self.params["target_database"]))
-            problems += filter(None, [adoption.room_problem(found.database_file, copies)])
-        refused = adoption.unreadable(found.artifact_directory, owner(self.params["owner"]))
-        if refused:
-            problems.append(
-                Problem(
-                    f"neither root nor {self.params['owner']} may read {refused}",
-                    "the artifacts could not be moved: a share's server takes root for nobody (root_squash), perhaps",
-                    f"let {self.params['owner']} read them (on the file server: setfacl -R -m u:NUMBER:rX, with the "
-                    "account's number), or give this host no_root_squash until they are moved",
-                )
-            )
-        another = adopted_database.problem(
-            found.database, found.database_file, self.params["backend_store_uri"], self.params["target_database"]
+        given, file = self.params, found.database_file
+        has_file = not file or os.path.isfile(file)
+        copies = (given["record_directory"], os.path.dirname(given["target_database"]))
+        evidence = Evidence(
+            has_database_file=has_file,
+            room=adoption.room_problem(file, copies) if file and has_file else None,
+            unreadable=adoption.unreadable(found.artifact_directory, owner(given["owner"])),
+            drop_ins=[path for pattern in adoption_rules.DROP_INS for path in glob.glob(pattern)],
         )
-        if another:
-            problems.append(another)
-        drop_ins = [path for pattern in _DROP_INS for path in glob.glob(pattern)]
-        if drop_ins and found.unit == server_rules.UNIT:
-            problems.append(
-                Problem(
-                    f"the old unit {found.unit} has {', '.join(sorted(drop_ins))}",
-                    "the new one has its name, and would be changed by them as well",
-                    "put what the new server needs of it into the inventory, and move the files away; the old server "
-                    "runs on meanwhile",
-                )
-            )
-        return problems
+        wish = Wish(given["version"], given["owner"], given["target_database"], given["backend_store_uri"])
+        return adoption_rules.judge(found, wish, evidence)
 
     def _refuse(self, problems: list[Problem]) -> None:
         if problems:
@@ -345,22 +295,6 @@ def owner(name: str) -> Optional[Owner]:
     except KeyError:
         return None
     return Owner(account.pw_uid, account.pw_gid, tuple(os.getgrouplist(name, account.pw_gid)))
-
-
-def _not_one(servers: list[Process], user: str) -> Problem:
-    account = f" of {user}" if user else ""
-    if not servers:
-        return Problem(
-            f"no MLflow server{account} runs on this host",
-            "what is to be taken over is told by its process",
-            "start it, or give mlflow_adopt_database and mlflow_adopt_artifact_directory",
-        )
-    shown = ", ".join(f"{one.pid} of uid {one.uid}" for one in servers)
-    return Problem(
-        f"several MLflow servers{account} run on this host: {shown}",
-        "only one can be taken over at a time",
-        "name the account of one in mlflow_adopt_user, or stop the others",
-    )
 
 
 def main() -> None:
