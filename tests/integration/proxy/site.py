@@ -74,6 +74,12 @@ def running(argv: list[str], log: Path, **settings: Any) -> Iterator[subprocess.
                 process.wait(20)
 
 
+def memory(process: int) -> int:
+    """Return the most resident memory in MiB that a process has had."""
+    (line,) = [one for one in Path(f"/proc/{process}/status").read_text().splitlines() if one.startswith("VmHWM:")]
+    return int(line.split()[1]) // 1024
+
+
 @dataclass(frozen=True)
 class Server:
     """One MLflow server of the newest release, with the variables of the role."""
@@ -108,6 +114,15 @@ class Server:
         with running([program, "server"], log, cwd=self.directory, env=self.environment) as process:
             self.wait_until_ready(process.pid)
             yield process
+
+    def memory(self) -> int:
+        """Return the most resident memory in MiB that it or one of its workers has had."""
+        peaks = []
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if f"MLFLOW_PORT={self.port}\0".encode() in place.read_bytes():
+                    peaks.append(memory(int(place.parent.name)))
+        return max(peaks)
 
     def wait_until_ready(self, process: int) -> None:
         name = self.variables["MLFLOW_SERVER_ALLOWED_HOSTS"].partition(",")[0]

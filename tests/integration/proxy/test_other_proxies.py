@@ -16,6 +16,7 @@ from tests.integration.proxy.conftest import PREFIX
 from tests.integration.proxy.site import NAME, free_port, listens, running, until
 from tests.integration.proxy.test_proxy import Site
 
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 RULE = f"(Host(`{NAME}`)) && !PathPrefix(`/metrics`)"
 
 
@@ -44,7 +45,15 @@ def test_caddy_serves_by_its_snippet(site: Site, tmp_path: Path) -> None:
                 answer = connection.getresponse()
                 answer.read()
                 statuses.append(answer.status)
-    assert statuses == [200, 302, 404, 403, 200], (tmp_path / "log").read_text()
+            for method, body in (("PUT", b"of Caddy's"), ("GET", None)):
+                connection.request(method, f"{PREFIX}{ARTIFACTS}/caddy.txt", body, {"Host": f"{NAME}:{one.port}"})
+                answer = connection.getresponse()
+                content = answer.read()
+                statuses.append(answer.status)
+    assert statuses == [200, 302, 404, 403, 200, 200, 200], (tmp_path / "log").read_text()
+    assert content == b"of Caddy's"
+    # Where MLflow takes it part by part.
+    assert f'"PUT {ARTIFACTS}/caddy.txt ' in (site[1].directory / f"{site[1].port}.log").read_text()
 
 
 def test_caddy_finds_no_fault(site: Site) -> None:
@@ -58,6 +67,10 @@ def test_traefik_is_told_of_name_and_server(site: Site) -> None:
     told = yaml.safe_load((one.scratch / "traefik").read_text())
     router, service = told["http"]["routers"]["mlflow"], told["http"]["services"]["mlflow"]["loadBalancer"]
     assert (router["rule"], router["service"]) == (RULE, "mlflow")
+    artifacts = told["http"]["routers"]["mlflow-artifacts"]
+    assert artifacts["rule"] == f"{RULE} && PathPrefix(`{PREFIX}{ARTIFACTS}/`)"
+    (stripping,) = artifacts["middlewares"]
+    assert told["http"]["middlewares"][stripping] == {"stripPrefix": {"prefixes": [PREFIX]}}
     assert service["servers"] == [{"url": f"http://127.0.0.1:{server.port}"}]
     assert service["healthCheck"]["path"] == f"{PREFIX}/health"
     assert [*map(Path, told["tls"]["certificates"][0].values())] == [
@@ -69,4 +82,5 @@ def test_labels_are_texts(site: Site) -> None:
     labels = yaml.safe_load((site[0].scratch / "traefik_labels").read_text())["labels"]
     assert {type(label) for label in labels.values()} == {str}
     assert labels["traefik.http.routers.mlflow.rule"] == RULE
+    assert labels["traefik.http.routers.mlflow-artifacts.rule"] == f"{RULE} && PathPrefix(`{PREFIX}{ARTIFACTS}/`)"
     assert labels["traefik.http.services.mlflow.loadbalancer.server.port"] == str(site[1].port)

@@ -101,6 +101,16 @@ def test_a_run_with_an_artifact_by_the_client(site: Site) -> None:
     assert "temporary file" not in running.complaints()
 
 
+def test_an_artifact_is_not_kept_in_the_server_s_memory(site: Site) -> None:
+    """Below its prefix MLflow would keep it there twice, and store nothing of one without a length."""
+    running, server = site
+    before = server.memory()
+    assert running.ask("PUT", ARTIFACT, iter([bytes(2**20)] * 256), Content_Length=str(2**28))[0] == 200
+    assert server.memory() < before + 128
+    assert running.ask("PUT", ARTIFACT, iter([b"0123", b"4567"]))[0] == 200
+    assert running.ask("GET", ARTIFACT)[2] == b"01234567"
+
+
 def test_a_part_of_an_artifact(site: Site) -> None:
     running, _server = site
     assert running.ask("PUT", ARTIFACT, b"0123456789")[0] == 200

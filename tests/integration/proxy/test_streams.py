@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.proxy.site import MAIN, NAME, Proxy, free_port, proxy
+from tests.integration.proxy.site import MAIN, NAME, Proxy, free_port, memory, proxy
 from tests.integration.proxy.test_proxy import Site
 
 GIGABYTES = 5
@@ -90,12 +90,6 @@ def standing_in(site: Site, scratch: Path, limit: str = "0") -> Iterator[Proxy]:
 def stand_in(site: Site, public_directory: Path) -> Iterator[Proxy]:
     with standing_in(site, public_directory / "streams") as running:
         yield running
-
-
-def memory(process: int) -> int:
-    """Return the most resident memory in MiB that a process has had."""
-    (line,) = [one for one in Path(f"/proc/{process}/status").read_text().splitlines() if one.startswith("VmHWM:")]
-    return int(line.split()[1]) // 1024
 
 
 def kept(process: int) -> list[str]:

@@ -26,6 +26,8 @@ RESTART = record.Entry(host="server", role="mlflow_server", task="Restart MLflow
         ([FILE, SAME, RESTART], [RESTART, SAME, FILE], []),
         ([FILE], [FILE, SAME], []),
         ([FILE, FILE], [FILE, FILE], []),
+        ([FILE, FILE], [FILE, replace(FILE, changed=False)], []),
+        ([FILE, FILE], [replace(FILE, changed=False)] * 2, ["Write the unit': predicted to change, didn't"]),
         ([FILE], [replace(FILE, changed=False)], ["Write the unit': predicted to change, didn't"]),
         ([FILE], [], ["Write the unit': predicted to change, didn't"]),
         ([SAME], [replace(SAME, changed=True)], ["Install the packages': changed, not predicted"]),
