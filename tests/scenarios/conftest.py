@@ -16,7 +16,7 @@ DIRECTORY = stage.REPOSITORY / "molecule"
 #: What a scenario wants on PATH, which can't be installed from Debian or PyPI.
 WANTED = {"nomad": "nomad", "nomad_many": "nomad"}
 #: What each change is not asked to wait for.
-LONG = ("moves", "paths", "several", "bare")
+LONG = ("moves", "paths", "several", "bare", "image")
 #: The quick one first, for a plain mistake shows early, then the longest.
 ORDER = ("default", "nfs", *LONG, "drill", "exposed", "database")
 
