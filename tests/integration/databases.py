@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 from sqlalchemy import make_url
 
 from lab.databases import ODD, Certificates, Server
 
 ENGINES = ("sqlite", "postgresql", "mysql")
+#: The same as parameters, MariaDB where there is time.
+QUICK_ENGINES = ["sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.long)]
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import releases, virtualenv
 from tools import stage
 
 OLD = ("2.22.5", "3.1.4")
 NEWEST = "3.17.2"
 RELEASES = (*OLD, NEWEST)
+#: The same as parameters: with each change the newest, and the others where there is time.
+EACH = [*(pytest.param(version, marks=pytest.mark.long) for version in OLD), NEWEST]
+#: What an upgrade begins with, likewise.
+BEGINNINGS = [pytest.param(OLD[0], marks=pytest.mark.long), OLD[1]]
 FILES = stage.REPOSITORY / "roles/mlflow_server/files"
 CACHE = stage.REPOSITORY / ".cache/integration"
 #: Releases before 3.2 compare numbers with texts, which PostgreSQL refuses by the driver in the lock.

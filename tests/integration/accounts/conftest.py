@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import basic_auth, environment
 from tests.integration.moves.conftest import serving
-from tests.integration.releases import RELEASES, Release, release
+from tests.integration.releases import EACH, Release, release
 from tools import stage
 
 FILES = stage.REPOSITORY / "roles/mlflow_server/files"
@@ -105,7 +105,7 @@ class Site:
             yield url
 
 
-@pytest.fixture(params=RELEASES)
+@pytest.fixture(params=EACH)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     """A server of each release for which the server's role has a lock; it is not started."""
     return Site(release(request.param), tmp_path)

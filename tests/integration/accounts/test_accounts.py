@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.selfhosted.mlflow.plugins.modules import accounts
 from tests.integration.accounts.conftest import FIRST, Site, ask
 from tests.integration.moves.conftest import serving
-from tests.integration.releases import NEWEST, RELEASES, release
+from tests.integration.releases import EACH, NEWEST, release
 
 ALICE = {"name": "alice", "password": "alice's 1st % password"}
 BOB = {"name": "bob", "password": "bob's first password", "update_password": "on_create"}
@@ -53,7 +53,7 @@ def run(given: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-@pytest.fixture(scope="module", params=RELEASES)
+@pytest.fixture(scope="module", params=EACH)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     site = Site(release(request.param), tmp_path_factory.mktemp("site"))
     with site.serving(site.configure(FIRST)) as url:

@@ -11,12 +11,12 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils.client_credentials import FILE, render
 from tests.integration.accounts.conftest import FIRST
-from tests.integration.releases import RELEASES, release
+from tests.integration.releases import EACH, release
 
 PROGRAM = "import json; from mlflow.utils.credentials import read_mlflow_creds; print(json.dumps(read_mlflow_creds()))"
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", EACH)
 def test_client_finds_them(version: str, tmp_path: Path) -> None:
     (tmp_path / FILE).parent.mkdir()
     (tmp_path / FILE).write_text(render("", "alice", FIRST))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.accounts.conftest import FIRST, Site, ask
 from tests.integration.conftest import NewDatabase
-from tests.integration.releases import NEWEST, RELEASES, release
+from tests.integration.releases import EACH, NEWEST, release
 
 ADMIN = ("admin", FIRST)
 ALICE = ("alice", "alice's %: of the lab")
@@ -29,7 +29,7 @@ def test_postgresql_keeps_them(new_database: NewDatabase, tmp_path: Path) -> Non
     assert not site.accounts.exists()
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", EACH)
 def test_mariadb_does_not_take_their_tables(new_database: NewDatabase, version: str) -> None:
     """Should this fail one day, the refusal has to go for that release."""
     command = Site.migration(release(version), new_database("mysql").uri)

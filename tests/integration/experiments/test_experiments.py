@@ -25,7 +25,7 @@ from ansible_collections.selfhosted.mlflow.plugins.modules import experiments
 from lab.databases import Certificates, make_certificates
 from tests.integration.accounts.conftest import FIRST, Site, ask
 from tests.integration.moves import conftest as moves
-from tests.integration.releases import NEWEST, RELEASES, Release, release
+from tests.integration.releases import EACH, NEWEST, Release, release
 from tests.unit.plugins import fake_tracking
 from tests.unit.plugins.fake_tracking import Answer, Asked
 
@@ -88,7 +88,7 @@ def run(given: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-@pytest.fixture(scope="module", params=RELEASES)
+@pytest.fixture(scope="module", params=EACH)
 def server(request: pytest.FixtureRequest, fast_directory: Path) -> Iterator[Server]:
     base = fast_directory / request.param
     base.mkdir()

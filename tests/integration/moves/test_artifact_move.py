@@ -18,7 +18,7 @@ import pytest
 
 from tests.integration.conftest import NewDatabase
 from tests.integration.moves.conftest import HERE, get, log_everything, run, serving
-from tests.integration.releases import NEWEST, RELEASES, Release, release
+from tests.integration.releases import EACH, NEWEST, Release, release
 from tools import stage
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="copies are given to the service's account")
@@ -163,7 +163,7 @@ def deploy(scratch: Path) -> Deploy:
     return deploy
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", EACH)
 def test_every_release_moves_there_and_back(deploy: Deploy, version: str, scratch: Path) -> None:
     deployment, logged = deploy(version)
     old, before, content = deployment.directory, deployment.texts(), files(deployment.directory)

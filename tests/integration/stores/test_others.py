@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.releases import NEWEST, release
-from tests.integration.stores.services import ACCOUNT, Service, run
+from tests.integration.stores.services import ACCOUNT, EMULATORS, Service, run
 from tests.integration.stores.site import asked
 
 # What differs, what the store says, and why that is.
@@ -49,7 +49,9 @@ def changed(service: Service, parts: dict[str, Any]) -> dict[str, Any]:
     return store
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in EMULATORS else []) for name in REFUSED]
+)
 def test_used_and_refused_in_the_store_s_words(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     service: Service = request.getfixturevalue(name)
     stores = [service.store, *(changed(service, parts) for parts, *_said in REFUSED[name])]
@@ -77,6 +79,7 @@ print(generate_account_sas(
 """
 
 
+@pytest.mark.long
 def test_a_token_that_has_expired_is_told(azure: Service, tmp_path: Path) -> None:
     given = azure.store["connection_string"]
     address = next(part for part in given.split(";") if part.startswith("BlobEndpoint="))

@@ -10,11 +10,11 @@ from ansible_collections.selfhosted.mlflow.plugins.filter.artifact_store import 
 from tests.integration.moves.conftest import serving
 from tests.integration.moves.test_gc import age
 from tests.integration.releases import NEWEST, release
-from tests.integration.stores.services import PLANTED, Service
+from tests.integration.stores.services import EMULATORS, PLANTED, Service
 from tests.integration.stores.site import collect, configured, logged, rendered
 
 
-@pytest.mark.parametrize("name", ["s3", "azure", "gcs", "sftp"])
+@pytest.mark.parametrize("name", ["s3", "sftp", *(pytest.param(name, marks=pytest.mark.long) for name in EMULATORS)])
 def test_runs_are_logged_read_and_deleted(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """One through the server, by a client without driver and credentials, and one by a client that goes there itself."""
     service: Service = request.getfixturevalue(name)

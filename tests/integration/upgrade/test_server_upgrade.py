@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.selfhosted.mlflow.plugins.module_utils import releases, upgrade_journal, upgrade_rules
 from tests.integration.conftest import NewDatabase
-from tests.integration.databases import ENGINES, Database, log_writer
-from tests.integration.releases import NEWEST, OLD, release
+from tests.integration.databases import QUICK_ENGINES, Database, log_writer
+from tests.integration.releases import BEGINNINGS, NEWEST, release
 from tests.integration.upgrade.conftest import RUNS, Disk, MakeSite
 from tests.integration.upgrade.site import Site
 
@@ -74,8 +74,8 @@ def is_as_before(site: Site, version: str = "3.1.4", counts: dict[str, int] | No
     assert site.counts() == (counts or COUNTS)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("version", OLD)
+@pytest.mark.parametrize("engine", QUICK_ENGINES)
+@pytest.mark.parametrize("version", BEGINNINGS)
 def test_a_new_release_serves_what_the_old_one_held(make_site: MakeSite, version: str, engine: str) -> None:
     site = make_site(version, engine, started=True)
 
@@ -127,7 +127,7 @@ def test_the_accounts_go_with_the_rest(
     assert site.upgrade(look=True)["changed"] is False
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", QUICK_ENGINES)
 def test_a_migration_that_fails_is_taken_back(make_site: MakeSite, tmp_path: Path, engine: str) -> None:
     site = make_site("3.1.4", engine)
     spoil_migration(site, tmp_path, 'op.execute("DELETE FROM metrics"); raise RuntimeError("no such luck")')
