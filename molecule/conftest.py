@@ -20,6 +20,13 @@ RunPlaybook = Callable[..., subprocess.CompletedProcess[str]]
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless all is run or this scenario was chosen."""
+    for item in items:
+        if item.get_closest_marker("long") and not os.environ.get("MLFLOW_TEST_LONG"):
+            item.add_marker(pytest.mark.skip("SKIPPED: takes long; make test-all runs it"))
+
+
 @pytest.fixture(scope="session")
 def inventory() -> AnsibleRunner:
     # Not the file: beside it stands what the lab says of its hosts.

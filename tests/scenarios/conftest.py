@@ -65,7 +65,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
             screen = os.dup(1)
-        session.config.stash[LANES] = Lanes(wanted, session.config.getoption("--lanes"), screen)
+        long = bool(session.config.getoption("--long") or session.config.getoption("--scenario"))
+        session.config.stash[LANES] = Lanes(wanted, session.config.getoption("--lanes"), screen, long)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -32,11 +32,13 @@ def log_of(scenario: str) -> Path:
 class Lanes:
     """Runs scenarios in their order, ``count`` at a time.
 
-    A single one is watched while it runs: ``screen`` is the file descriptor that it writes to.
+    A single one is watched while it runs: ``screen`` is the file descriptor that it writes to.  ``long`` has their tests
+    run, too, that take long.
     """
 
-    def __init__(self, scenarios: Sequence[str], count: int, screen: int) -> None:
+    def __init__(self, scenarios: Sequence[str], count: int, screen: int, long: bool = False) -> None:
         self.watched = len(scenarios) == 1
+        self._environment = {**os.environ, "MLFLOW_TEST_LONG": "yes" if long else ""}
         self._screen = screen
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
@@ -76,6 +78,7 @@ class Lanes:
             self._processes[name] = subprocess.Popen(
                 [*_MOLECULE, "test", "--scenario-name", name],
                 cwd=stage.REPOSITORY,
+                env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

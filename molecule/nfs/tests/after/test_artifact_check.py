@@ -121,6 +121,7 @@ def many(tmp_path: Path, inventory: AnsibleRunner) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_silent_nas_is_told_for_twenty_clients_in_time(verify: Verify, many: Path, inventory: AnsibleRunner) -> None:
     nas = inventory.get_host("nas")
     timeout = 20
