@@ -67,6 +67,8 @@ class Lanes:
     def _run(self, name: str) -> int:
         directory = stage.REPOSITORY / "molecule"
         settings = yaml.safe_load((directory / name / "molecule.yml").read_text(encoding="utf-8"))
+        # Molecule wraps what it prints at 80 columns where there is no terminal: names of tests would be in pieces.
+        environment = self._environment if self.watched else {**self._environment, "COLUMNS": "200"}
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(log_of(name).open("wb")) if not self.watched else self._screen
             if settings.get("driver", {}).get("name") == "docker":
@@ -78,7 +80,7 @@ class Lanes:
             self._processes[name] = subprocess.Popen(
                 [*_MOLECULE, "test", "--scenario-name", name],
                 cwd=stage.REPOSITORY,
-                env=self._environment,
+                env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -6,11 +6,18 @@ a run of everything with one line.
 
 from __future__ import annotations
 
+import pytest
+
+from tests.scenarios.failure import first_failure
 from tests.scenarios.lanes import Lanes, log_of
 
 
 def test_scenario(scenario: str, lanes: Lanes) -> None:
-    code = lanes.code(scenario)
-    if code and not lanes.watched:
-        print(log_of(scenario).read_text(encoding="utf-8", errors="replace"))
-    assert code == 0, f"make molecule SCENARIO={scenario}"
+    if lanes.code(scenario) == 0:
+        return
+    reason = f"make molecule SCENARIO={scenario}"
+    if not lanes.watched:
+        log = log_of(scenario).read_text(encoding="utf-8", errors="replace")
+        print(log)
+        reason = f"{reason}: {first_failure(log)}"
+    pytest.fail(reason, pytrace=False)
