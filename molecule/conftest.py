@@ -15,6 +15,8 @@ import pytest
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
+from tools import long_tests
+
 RunPlaybook = Callable[..., subprocess.CompletedProcess[str]]
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,9 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what takes long, unless all is run or this scenario was chosen."""
-    for item in items:
-        if item.get_closest_marker("long") and not os.environ.get("MLFLOW_TEST_LONG"):
-            item.add_marker(pytest.mark.skip("SKIPPED: takes long; make test-all runs it"))
+    if not os.environ.get("MLFLOW_TEST_LONG"):
+        long_tests.leave_out(items)
 
 
 @pytest.fixture(scope="session")

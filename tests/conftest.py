@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tools import long_tests
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run what takes long, too")
@@ -11,6 +13,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--long"):
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip("SKIPPED: takes long; make test-all runs it"))
+        long_tests.leave_out(items)

@@ -49,12 +49,18 @@ def parse(text: str) -> tuple[Entry, ...]:
 def compare(check: Iterable[Entry], converge: Iterable[Entry]) -> list[str]:
     """Say where a prediction and what followed differ; empty when the check run told the truth.
 
-    Tasks of the same name count: one predicted change does not stand for two. Two may stand for one, of a task that runs
-    again: a check run leaves the host as it was, and so predicts the change again.
+    Tasks of the same name count: one predicted change does not stand for two. Two may stand for one where the task ran
+    twice in both: a check run leaves the host as it was, and so predicts the change again.
     """
+    converged = list(converge)
+    ran = Counter(str(entry) for entry in converged)
     predicted = Counter(str(entry) for entry in check if entry.changed)
-    happened = Counter(str(entry) for entry in converge if entry.changed)
-    wrong = [f"{text}: predicted to change, didn't" for text in predicted if text not in happened]
+    happened = Counter(str(entry) for entry in converged if entry.changed)
+    wrong = [
+        f"{text}: predicted to change, didn't"
+        for text in (predicted - happened).elements()
+        if text not in happened or predicted[text] > ran[text]
+    ]
     return wrong + [f"{text}: changed, not predicted" for text in (happened - predicted).elements()]
 
 
