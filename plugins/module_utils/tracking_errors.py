@@ -130,7 +130,10 @@ def refused(asked: Asked, status: int, raw: bytes, location: str = "") -> ApiErr
         return _redirected(asked, status, location)
     if status == http.client.NOT_FOUND and not code:
         message = f"{asked.base} answers 404: no MLflow API is there"
-        remedy = "check the static prefix at the end of the address (mlflow_server_static_prefix), and the port"
+        remedy = (
+            "check the port, and the static prefix at the end of the address (mlflow_server_static_prefix);"
+            " MLflow before 3.12 has its API without the prefix"
+        )
         return ApiError("api_wrong_address", "not_found", message, remedy)
     message = f"{asked.base} answers {status}: {text or 'nothing'}"
     return ApiError("api_failed", "status", message, _LOOK_AT_THE_SERVER, code)

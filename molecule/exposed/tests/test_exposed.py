@@ -63,6 +63,14 @@ def artifact(run: dict[str, Any], name: str) -> str:
     return f"{URL}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run['run_id']}/artifacts/{name}"
 
 
+def test_an_artifact_is_for_accounts_only(site: Host, run: dict[str, Any]) -> None:
+    """The proxy sends it to the address without the prefix, and MLflow asks for the account there, too."""
+    for sent in (("--upload-file", "/etc/hostname"), (), ("--request", "DELETE")):
+        for who in (("alice", "wrong password"), ("nobody", "knows this one"), ("", "")):
+            assert status(site, artifact(run, "not-alices"), *sent, who=who) == 401
+    assert status(site, artifact(run, "not-alices")) == 404
+
+
 def test_an_upload_without_a_length_arrives(site: Host, run: dict[str, Any]) -> None:
     """Which MLflow with accounts would answer with 200 and store as an empty file."""
     site.check_output("echo from a pipe >/tmp/piped")

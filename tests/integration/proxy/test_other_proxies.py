@@ -18,6 +18,7 @@ from tests.integration.proxy.test_proxy import Site
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 RULE = f"(Host(`{NAME}`)) && !PathPrefix(`/metrics`)"
+ARTIFACT_RULE = f"{RULE} && PathPrefix(`{PREFIX}{ARTIFACTS}/`) && (Method(`GET`) || Method(`PUT`))"
 
 
 def test_caddy_serves_by_its_snippet(site: Site, tmp_path: Path) -> None:
@@ -45,13 +46,14 @@ def test_caddy_serves_by_its_snippet(site: Site, tmp_path: Path) -> None:
                 answer = connection.getresponse()
                 answer.read()
                 statuses.append(answer.status)
-            for method, body in (("PUT", b"of Caddy's"), ("GET", None)):
+            contents = []
+            for method, body in (("PUT", b"of Caddy's"), ("GET", None), ("DELETE", None)):
                 connection.request(method, f"{PREFIX}{ARTIFACTS}/caddy.txt", body, {"Host": f"{NAME}:{one.port}"})
                 answer = connection.getresponse()
-                content = answer.read()
+                contents.append(answer.read())
                 statuses.append(answer.status)
-    assert statuses == [200, 302, 404, 403, 200, 200, 200], (tmp_path / "log").read_text()
-    assert content == b"of Caddy's"
+    assert statuses == [200, 302, 404, 403, 200, 200, 200, 200], (tmp_path / "log").read_text()
+    assert contents[1] == b"of Caddy's"
     # Where MLflow takes it part by part.
     assert f'"PUT {ARTIFACTS}/caddy.txt ' in (site[1].directory / f"{site[1].port}.log").read_text()
 
@@ -68,7 +70,7 @@ def test_traefik_is_told_of_name_and_server(site: Site) -> None:
     router, service = told["http"]["routers"]["mlflow"], told["http"]["services"]["mlflow"]["loadBalancer"]
     assert (router["rule"], router["service"]) == (RULE, "mlflow")
     artifacts = told["http"]["routers"]["mlflow-artifacts"]
-    assert artifacts["rule"] == f"{RULE} && PathPrefix(`{PREFIX}{ARTIFACTS}/`)"
+    assert artifacts["rule"] == ARTIFACT_RULE
     (stripping,) = artifacts["middlewares"]
     assert told["http"]["middlewares"][stripping] == {"stripPrefix": {"prefixes": [PREFIX]}}
     assert service["servers"] == [{"url": f"http://127.0.0.1:{server.port}"}]
@@ -82,5 +84,5 @@ def test_labels_are_texts(site: Site) -> None:
     labels = yaml.safe_load((site[0].scratch / "traefik_labels").read_text())["labels"]
     assert {type(label) for label in labels.values()} == {str}
     assert labels["traefik.http.routers.mlflow.rule"] == RULE
-    assert labels["traefik.http.routers.mlflow-artifacts.rule"] == f"{RULE} && PathPrefix(`{PREFIX}{ARTIFACTS}/`)"
+    assert labels["traefik.http.routers.mlflow-artifacts.rule"] == ARTIFACT_RULE
     assert labels["traefik.http.services.mlflow.loadbalancer.server.port"] == str(site[1].port)

@@ -111,6 +111,16 @@ def test_an_artifact_is_not_kept_in_the_server_s_memory(site: Site) -> None:
     assert running.ask("GET", ARTIFACT)[2] == b"01234567"
 
 
+def test_an_artifact_is_deleted(site: Site) -> None:
+    """Which MLflow knows below its prefix only."""
+    running, server = site
+    stored = server.directory / "artifacts" / Path(ARTIFACT).name
+    assert running.ask("PUT", ARTIFACT, b"to be deleted")[0] == 200
+    assert stored.read_bytes() == b"to be deleted"
+    assert running.ask("DELETE", ARTIFACT)[0] == 200
+    assert not stored.exists()
+
+
 def test_a_part_of_an_artifact(site: Site) -> None:
     running, _server = site
     assert running.ask("PUT", ARTIFACT, b"0123456789")[0] == 200
