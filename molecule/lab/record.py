@@ -78,3 +78,16 @@ def read(directory: Path) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
             f"{directory} holds no check run followed by a converge run, only {', '.join(names) or 'nothing'}"
         )
     return parse((directory / checks[-1]).read_text()), parse((directory / runs[0]).read_text())
+
+
+def told_wrongly(directory: Path, *known: str) -> list[str]:
+    """Say where the last check run and the converge run after it differ.
+
+    :param directory: what LAB_RECORD_DIR named while they ran.
+    :param known: how differences end that are no lies, because another role or host was there first.
+    :raises LabError: there are no two such runs, or the second changed nothing, and so proves nothing.
+    """
+    check, converge = read(directory)
+    if not any(entry.changed for entry in converge):
+        raise LabError(f"the converge run recorded in {directory} changed nothing")
+    return [text for text in compare(check, converge) if not text.endswith(known)]

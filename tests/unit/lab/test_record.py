@@ -58,6 +58,25 @@ def test_the_last_prediction_and_the_run_after_it_are_read(tmp_path: Path) -> No
     assert record.read(tmp_path) == ((FILE,), (FILE, RESTART))
 
 
+def test_what_a_scenario_knows_is_passed_over(tmp_path: Path) -> None:
+    _write(tmp_path, "01-check.json", FILE, replace(SAME, changed=True))
+    _write(tmp_path, "02-run.json", SAME, RESTART, replace(FILE, changed=False))
+    known = ("Install the packages': predicted to change, didn't", "Write the unit': changed, not predicted")
+
+    told = record.told_wrongly(tmp_path, *known)
+
+    assert [text.split(": ")[-1] for text in told] == ["predicted to change, didn't", "changed, not predicted"]
+    assert not any(text.endswith(known) for text in told)
+    assert len(record.told_wrongly(tmp_path)) == 3
+
+
+def test_a_run_without_changes_is_no_proof(tmp_path: Path) -> None:
+    _write(tmp_path, "01-check.json", SAME)
+    _write(tmp_path, "02-run.json", SAME)
+    with pytest.raises(LabError, match="changed nothing"):
+        record.told_wrongly(tmp_path)
+
+
 @pytest.mark.parametrize("names", [[], ["01-run.json"], ["01-run.json", "02-check.json"]])
 def test_a_run_without_a_prediction_is_no_proof(tmp_path: Path, names: list[str]) -> None:
     for name in names:
