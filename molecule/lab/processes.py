@@ -41,6 +41,19 @@ def matching(arguments: Sequence[str]) -> list[int]:
     return sorted(number for number, entry in _living() if set(arguments) <= set(_command(entry)))
 
 
+def told(entry: str) -> list[int]:
+    """Return the ids of the processes that have `entry`, as in NAME=value, in the environment they were started with.
+
+    Their descendants have it, too, in whichever session: as long as none takes it away.
+    """
+    found = []
+    for number, process in _living():
+        with contextlib.suppress(OSError):
+            if entry.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(number)
+    return sorted(found)
+
+
 def below(directory: Path) -> list[int]:
     """Return the ids of the processes that have their root in `directory` or were told of it."""
     found = []

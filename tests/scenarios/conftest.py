@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+from types import FrameType
 from typing import TypeGuard
 
 import pytest
@@ -65,8 +67,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
             screen = os.dup(1)
+        # Without it the scenarios and their hosts would outlive this process.
+        signal.signal(signal.SIGTERM, _told_to_end)
         long = bool(session.config.getoption("--long") or session.config.getoption("--scenario"))
         session.config.stash[LANES] = Lanes(wanted, session.config.getoption("--lanes"), screen, long)
+
+
+def _told_to_end(_number: int, _frame: FrameType | None) -> None:
+    pytest.exit("told to end", returncode=128 + signal.SIGTERM)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from lab import processes
 from tools import stage
 
 LOGS = stage.REPOSITORY / ".cache/scenarios"
 _MOLECULE = (sys.executable, "-m", "molecule")
-_STOP_SECONDS = 20
+#: In the environment of all that a scenario starts, so that it can be ended.
+_MARK = "MLFLOW_TEST_SCENARIO"
 
 
 def log_of(scenario: str) -> Path:
@@ -56,10 +58,9 @@ class Lanes:
         self._pool.shutdown(wait=False, cancel_futures=True)
         for name, process in list(self._processes.items()):
             if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_STOP_SECONDS)
+                # Ansible's workers are in sessions of their own.
+                processes.kill(partial(processes.told, f"{_MARK}={name}-{os.getpid()}"))
+                process.wait()
                 subprocess.run([*_MOLECULE, "destroy", "--scenario-name", name], check=False, cwd=stage.REPOSITORY)
         self._pool.shutdown()
         os.close(self._screen)
@@ -76,11 +77,11 @@ class Lanes:
                 subprocess.run(engine, check=True, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
             if self._ended.is_set():
                 return 1
-            # A session of its own, so that all that it starts can be stopped.
+            # A session of its own: Ctrl-C is for pytest, which then ends it.
             self._processes[name] = subprocess.Popen(
                 [*_MOLECULE, "test", "--scenario-name", name],
                 cwd=stage.REPOSITORY,
-                env=environment,
+                env={**environment, _MARK: f"{name}-{os.getpid()}"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

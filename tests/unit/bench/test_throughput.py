@@ -53,7 +53,8 @@ def test_table() -> None:
         "| log | direct | 2 | 2.5 | 1.00 (1.00, 1.00) | 0.5 / 12 | 1.2 / 500 | none |",
         "| log | s3 | 2 | 6.5 | 2.50 (2.00, 3.00) | 0.5 / 12 | 1.2 / 500 | 3.0 / 60 |",
     ]
-    told = report(Run("2026-11-22", 2, {"MLflow": "3.17.2"}), rows(samples, ["direct", "s3"]))
+    told = report(Run("2026-11-22", 2, {"MLflow": "3.17.2"}), rows(samples, ["direct", "s3"]), "on one machine")
+    assert told.startswith("# Ways to a store, on one machine\n")
     assert "Measured on 2026-11-22 with 2 cores" in told
 
 

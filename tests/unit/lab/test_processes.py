@@ -42,6 +42,19 @@ def test_kill_ends_what_it_finds_and_says_so(sleeper: subprocess.Popen[bytes], t
     assert not processes.kill(find)
 
 
+def test_descendants_in_other_sessions_are_found() -> None:
+    """By what the first of them was told."""
+    entry = f"LAB_TEST_MARK={os.getpid()}"
+    name, _equals, value = entry.partition("=")
+    start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)"
+    subprocess.run([sys.executable, "-c", start], check=True, env={**os.environ, name: value})
+
+    assert len(processes.told(entry)) == 1
+    assert processes.told(entry[:-1]) == []
+    assert processes.kill(lambda: processes.told(entry))
+    assert processes.told(entry) == []
+
+
 def test_a_detached_process_outlives_its_input(tmp_path: Path) -> None:
     mark, log = f"mark={tmp_path}", tmp_path / "log"
     read_all = "import sys; print('ready', flush=True); sys.stdin.read(); print('end')"
