@@ -134,9 +134,10 @@ bench: venv ## Measure against plain alternatives; results go to bench/
 bench-upgrade: venv | $(COLLECTION) ## Measure how long a server is away while it is upgraded, on this machine
 	PYTHONPATH=.:molecule:$(ANSIBLE_COLLECTIONS_PATH) $(VENV)/bin/python -m bench.upgrade
 
-bench-stores: venv ## Measure the ways to a store of artifacts, on this machine (MB=1000 FILES=10000 ROUNDS=3)
-	PYTHONPATH=.:molecule $(VENV)/bin/python -m bench.throughput --record $(if $(MB),--megabytes $(MB)) \
-	  $(if $(FILES),--files $(FILES)) $(if $(ROUNDS),--rounds $(ROUNDS))
+STORES = $(if $(MB),--megabytes $(MB)) $(if $(FILES),--files $(FILES)) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench-stores: venv | $(COLLECTION) ## Measure the ways to a store of artifacts, with NFS and on this machine (MB= FILES= ROUNDS=)
+	PYTHONPATH=.:molecule $(VENV)/bin/python -m bench.throughput_lab $(STORES)
+	PYTHONPATH=.:molecule $(VENV)/bin/python -m bench.throughput --record bench/throughput $(STORES)
 
 # --- releases ----------------------------------------------------------------
 

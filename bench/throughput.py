@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``make bench-stores``: how fast artifacts come and go by each way to a store, and what that takes.
 
-All on this machine's loopback: a client of the newest release logs one large file and many small ones, and fetches them
-again, by each way in turns.  S3 is Versity's gateway before a directory; it is left out where there is no Go to build it.
+Client, server and S3 are on this machine: a client of the newest release logs one large file and many small ones, and
+fetches them again, by each way in turns.  A directory stands in for NFS unless ``--nfs`` names one of a share, as
+bench/throughput_lab.py does.  S3 is Versity's gateway before a directory; it is left out where there is no Go to build it.
 """
 
 from __future__ import annotations
@@ -48,16 +49,20 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class Way:
-    """A way to a store: ``files`` is where artifacts end up, ``location`` what the client asks for, '' for the server's.
+    """A way to a store.
 
-    ``server`` and ``store`` are processes to watch.
+    :ivar files: where artifacts end up, or None: in a bucket that has its files on another host.
+    :ivar server: the process to watch; and ``store``, or 0 where none is on this host.
+    :ivar bucket: the address of S3.
+    :ivar location: what the client asks for, '' for the server's.
     """
 
     name: str
     port: int
-    files: Path
+    files: Path | None
     server: int
     store: int = 0
+    bucket: str = ""
     location: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -116,6 +121,13 @@ def environment() -> Path:
     return python
 
 
+def versions(python: Path) -> dict[str, str]:
+    """Return what is measured, by name."""
+    script = "import sys, mlflow, boto3; print(mlflow.__version__, sys.version.split()[0], boto3.__version__)"
+    told = subprocess.run([python, "-Ic", script], check=True, capture_output=True, text=True).stdout.split()
+    return dict(zip(("MLflow", "Python", "boto3", "versitygw"), (*told, GATEWAY.rpartition("@v")[2]), strict=True))
+
+
 def client(way: Way, python: Path, *arguments: str | Path) -> tuple[dict[str, Any], Sample]:
     """Run the client, and return what it says, and what it, the server and the store took.
 
@@ -142,6 +154,41 @@ def client(way: Way, python: Path, *arguments: str | Path) -> tuple[dict[str, An
     return said, Sample(said["seconds"], itself, server.took(), store.took() if store else None)
 
 
+def s3(python: Path, url: str, expression: str) -> str:
+    """Return what an expression with S3's ``client`` and ``bucket`` gives."""
+    script = (
+        f"import boto3; of = {{'endpoint_url': {url!r}}}; client = boto3.client('s3', **of); "
+        f"bucket = boto3.resource('s3', **of).Bucket({BUCKET!r}); print({expression})"
+    )
+    ran = subprocess.run([python, "-Ic", script], env=KEYS, check=True, capture_output=True, text=True)
+    return ran.stdout.strip()
+
+
+def arrived(way: Way, python: Path) -> int:
+    """Count the files that a way has stored."""
+    if way.bucket:
+        return int(s3(python, way.bucket, "sum(1 for each in bucket.objects.all())"))
+    return sum(1 for path in way.files.rglob("*") if path.is_file()) if way.files else 0
+
+
+def clear(way: Way, python: Path) -> None:
+    """Remove all that a way has stored."""
+    if way.bucket:
+        s3(python, way.bucket, "bucket.objects.all().delete() and None")
+    elif way.files:
+        for path in way.files.iterdir():
+            shutil.rmtree(path)
+
+
+def forget(place: Path) -> None:
+    """Have the machine read these files anew, from the disk or share that they are on."""
+    os.sync()
+    for path in place.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def there_and_back(way: Way, python: Path, source: Path, scratch: Path) -> tuple[Sample, Sample]:
     """Log a file or directory by one way and fetch it again, and leave nothing behind.
 
@@ -150,14 +197,14 @@ def there_and_back(way: Way, python: Path, source: Path, scratch: Path) -> tuple
     target = scratch / "fetched"
     target.mkdir()
     said, logged = client(way, python, "log", way.location, source)
-    wanted = 1 if source.is_file() else sum(1 for _each in source.iterdir())
-    arrived = sum(1 for path in way.files.rglob("*") if path.is_file())
-    if arrived < wanted:
-        raise ValueError(f"{way.name}: {arrived} files arrived of {wanted}")
+    wanted, found = 1 if source.is_file() else sum(1 for _each in source.iterdir()), arrived(way, python)
+    if found < wanted:
+        raise ValueError(f"{way.name}: {found} files arrived of {wanted}")
+    if way.files:
+        forget(way.files)
     _said, fetched = client(way, python, "fetch", said["run"], source, target)
     shutil.rmtree(target)
-    for path in way.files.iterdir():
-        shutil.rmtree(path)
+    clear(way, python)
     return logged, fetched
 
 
@@ -173,55 +220,83 @@ def make_files(scratch: Path, megabytes: int, count: int, kilobytes: int) -> tup
     return one, many
 
 
+def gateway_program() -> Path | None:
+    """Return the S3 server, built where that has not been done yet, or None without a Go to build it."""
+    name = f"versitygw-{GATEWAY.rpartition('@v')[2]}"
+    if not (shutil.which("go") or (CACHE / f"{name}.done").exists()):
+        return None
+    # Without C, so that it runs on hosts with another library of it.
+    return once(name, ["env", "CGO_ENABLED=0", "go", "install", GATEWAY]) / "versitygw"
+
+
 @contextmanager
-def gateway(scratch: Path, python: Path) -> Iterator[tuple[str, int, Path]]:
+def gateway(program: Path, scratch: Path) -> Iterator[tuple[str, int, Path]]:
     """Run an S3 server; yield its address, its process and where its bucket's files are."""
-    program = once("versitygw-1.8.0", ["go", "install", GATEWAY]) / "versitygw"
     port, data = databases.free_port(), scratch / "s3"
     data.mkdir()
-    url = f"http://127.0.0.1:{port}"
     root = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
-    make = f"import boto3; boto3.client('s3', endpoint_url={url!r}).create_bucket(Bucket={BUCKET!r})"
     with (scratch / "s3.log").open("wb") as log:
         process = subprocess.Popen(
             [program, "--port", f"127.0.0.1:{port}", "posix", str(data)], env=root, stdout=log, stderr=log
         )
         try:
-            deadline = time.monotonic() + START_SECONDS
-            while subprocess.run([python, "-c", make], env=KEYS, capture_output=True, check=False).returncode:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise subprocess.SubprocessError((scratch / "s3.log").read_text()[-2000:])
-            yield url, process.pid, data / BUCKET
+            yield f"http://127.0.0.1:{port}", process.pid, data / BUCKET
         finally:
             process.terminate()
             process.wait(START_SECONDS)
 
 
-def ways(stack: ExitStack, scratch: Path, python: Path) -> list[Way]:
-    """Start all servers, and return the ways by them; the first is what the others are compared with."""
+def have_bucket(python: Path, url: str) -> None:
+    """Make the bucket, as soon as S3 answers.
+
+    :raises subprocess.CalledProcessError: it doesn't in time.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            s3(python, url, f"bucket.creation_date or client.create_bucket(Bucket={BUCKET!r})")
+        except subprocess.CalledProcessError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+
+
+def ways(stack: ExitStack, scratch: Path, python: Path, nfs: Path | None, address: str) -> list[Way]:
+    """Start all servers, and return the ways by them; the first is what the others are compared with.
+
+    :param scratch: a directory of a disk.
+    :param nfs: a directory of a share, which a directory of the disk stands in for.
+    :param address: S3's; '' to run one here.
+    """
 
     def server(name: str, settings: Mapping[str, str]) -> tuple[int, int]:
         uri = f"sqlite:///{scratch}/{name}.db"
         side = stack.enter_context(serving(python, name, {"MLFLOW_BACKEND_STORE_URI": uri, **settings}))
         return side.port, side.process
 
-    shared, behind = scratch / "shared", scratch / "behind"
+    where, place = ("NFS", nfs) if nfs else ("a directory", scratch)
+    shared, behind = place / "shared", place / "behind"
     shared.mkdir()
     behind.mkdir()
     port, process = server("local", {"MLFLOW_ARTIFACTS_DESTINATION": str(behind)})
     found = [
-        Way("direct to a directory", port, shared, process, location=f"{shared}/bench"),
-        Way("proxied to a directory", port, behind, process),
+        Way(f"direct to {where}", port, shared, process, location=f"{shared}/bench"),
+        Way(f"proxied to {where}", port, behind, process),
     ]
-    if not (shutil.which("go") or (CACHE / "versitygw-1.8.0.done").exists()):
-        print("S3 is skipped: there is no Go here to build its server with", flush=True)
-        return found
-    url, store, files = stack.enter_context(gateway(scratch, python))
-    s3 = {"MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}", "MLFLOW_S3_ENDPOINT_URL": url, **KEYS}
-    port, process = server("s3", s3)
+    url, store, files = address, 0, None
+    if not address:
+        program = gateway_program()
+        if program is None:
+            print("S3 is skipped: there is no Go here to build its server with", flush=True)
+            return found
+        url, store, files = stack.enter_context(gateway(program, scratch))
+    have_bucket(python, url)
+    through = {"MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}", "MLFLOW_S3_ENDPOINT_URL": url, **KEYS}
+    port, process = server("s3", through)
     for name, multipart in (("proxied to S3", "false"), ("proxied to S3, multipart", "true")):
         settings = {f"MLFLOW_ENABLE_PROXY_MULTIPART_{way}": multipart for way in ("UPLOAD", "DOWNLOAD")}
-        found.append(Way(name, port, files, process, store, settings=settings))
+        found.append(Way(name, port, files, process, store, url, settings=settings))
     return found
 
 
@@ -287,12 +362,14 @@ def table(found: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report(run: Run, found: Sequence[Row]) -> str:
+def report(run: Run, found: Sequence[Row], where: str) -> str:
     """Return the whole record as Markdown."""
     versions = ", ".join(f"{program} {version}" for program, version in run.versions.items())
+    cores = f"{run.cores} core{'s' if run.cores > 1 else ''}"
     return (
-        "# Ways to a store\n\nWritten by `make bench-stores`; [README.md](README.md) says what is measured, and how.\n\n"
-        f"Measured on {run.date} with {run.cores} cores for client, server and store together: {versions}.\n"
+        f"# Ways to a store, {where}\n\n"
+        "Written by `make bench-stores`; [README.md](README.md) says what is measured, and how.\n\n"
+        f"Measured on {run.date}, with {cores} where client and server are: {versions}.\n"
         "Medians of seconds, ratios (round by round in brackets) and seconds of CPU, and the most memory (RSS) at any time:\n"
         "of the client what came on top of Python and its imports, of the servers all they held.\n\n" + table(found)
     )
@@ -300,6 +377,15 @@ def report(run: Run, found: Sequence[Row]) -> str:
 
 def _end(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit("bench: told to end")
+
+
+@contextmanager
+def _scratch(directory: Path) -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="selfhosted-mlflow-bench-", dir=directory))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -312,33 +398,29 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of the large file")
     parser.add_argument("--rounds-of-many", type=int, default=1, help="of the small files, which take the longest")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where artifacts are, on a disk")
-    parser.add_argument("--record", action="store_true", help="write bench/throughput.md and .json")
+    parser.add_argument("--nfs", type=Path, help="a directory of an NFS share, in place of one on that disk")
+    parser.add_argument("--python", type=Path, help="the interpreter of a release with boto3, instead of a new one")
+    parser.add_argument("--s3", default="", help="the address of S3 on another host, instead of one that is run here")
+    parser.add_argument("--where", default="on one machine", help="the title's end")
+    parser.add_argument("--record", type=Path, help="the name without suffix of the .md and .json to write")
     options = parser.parse_args(arguments)
-    python = environment()
-    versions = {
-        "MLflow": RELEASE,
-        "Python": sys.version.split()[0],
-        "boto3": BOTO.partition("==")[2],
-        "versitygw": GATEWAY.rpartition("@v")[2],
-    }
-    run = Run(datetime.datetime.now(tz=datetime.UTC).date().isoformat(), os.cpu_count() or 1, versions)
-    scratch = Path(tempfile.mkdtemp(prefix="selfhosted-mlflow-bench-", dir=options.directory))
+    python: Path = options.python or environment()
+    run = Run(datetime.datetime.now(tz=datetime.UTC).date().isoformat(), os.cpu_count() or 1, versions(python))
     found: list[Row] = []
-    try:
+    with ExitStack() as stack:
+        scratch = stack.enter_context(_scratch(options.directory))
+        nfs = stack.enter_context(_scratch(options.nfs)) if options.nfs else None
         one, many = make_files(scratch, options.megabytes, options.files, options.kilobytes)
         sources = {
             f"one file of {options.megabytes} MB": (one, options.rounds),
             f"{options.files} files of {options.kilobytes} kB": (many, options.rounds_of_many),
         }
-        with ExitStack() as stack:
-            for found in measure(ways(stack, scratch, python), python, sources, scratch):
-                if options.record:
-                    content = {"schema": SCHEMA, **asdict(run), "rows": [*map(asdict, found)]}
-                    write_atomically(HERE / "throughput.md", report(run, found), mode=0o644)
-                    write_atomically(HERE / "throughput.json", json.dumps(content, indent=1) + "\n", mode=0o644)
-    finally:
-        shutil.rmtree(scratch)
-    print(f"\n{report(run, found)}")
+        for found in measure(ways(stack, scratch, python, nfs, options.s3), python, sources, scratch):
+            if options.record:
+                content = {"schema": SCHEMA, **asdict(run), "rows": [*map(asdict, found)]}
+                write_atomically(options.record.with_suffix(".md"), report(run, found, options.where), mode=0o644)
+                write_atomically(options.record.with_suffix(".json"), json.dumps(content, indent=1) + "\n", mode=0o644)
+    print(f"\n{report(run, found, options.where)}")
     return 0
 
 

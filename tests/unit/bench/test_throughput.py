@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bench.processes import Took, Watch, cpu, peak_mb, tree
 from bench.report import Run
 from bench.throughput import Sample, Way, order, report, rows, table
 from bench.throughput_client import differences
+from bench.throughput_lab import programs
 
 WAYS = [Way(name, 1, Path("/srv"), 1) for name in ("direct", "proxied", "s3")]
 
@@ -55,7 +57,7 @@ def test_table() -> None:
     ]
     told = report(Run("2026-11-22", 2, {"MLflow": "3.17.2"}), rows(samples, ["direct", "s3"]), "on one machine")
     assert told.startswith("# Ways to a store, on one machine\n")
-    assert "Measured on 2026-11-22 with 2 cores" in told
+    assert "Measured on 2026-11-22, with 2 cores" in told
 
 
 def test_figures_of_proc() -> None:
@@ -116,3 +118,18 @@ def test_something_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     assert (place / "x").exists()
     assert not (tmp_path / "broken.done").exists()
+
+
+def test_what_is_packed_runs_by_itself(tmp_path: Path) -> None:
+    """On the host there is nothing else of this repository."""
+    archive = tmp_path / "programs.tar.gz"
+    programs(archive)
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    command = [sys.executable, "-m", "bench.throughput", "--help"]
+    ran = subprocess.run(
+        command, cwd=tmp_path / "throughput", env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "--nfs" in ran.stdout
