@@ -19,8 +19,9 @@ DIRECTORY = stage.REPOSITORY / "molecule"
 WANTED = {"nomad": "nomad", "nomad_many": "nomad"}
 #: What each change is not asked to wait for.
 LONG = ("moves", "paths", "several", "bare", "image")
-#: The quick one first, for a plain mistake shows early, then the longest.
-ORDER = ("default", "nfs", *LONG, "drill", "exposed", "database")
+#: The quick ones first, for a plain mistake shows early, and beside lint and sanity user-mode Linux crawls. Then the
+#: longest.
+ORDER = ("default", "drill", "exposed", "nfs", *LONG, "database")
 
 
 def scenarios() -> list[str]:
