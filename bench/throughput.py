@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import Any
 from bench.processes import Took, Watch
 from bench.report import SCHEMA, Run
 from bench.stores import serving
+from bench.throughput_report import Row, Sample, report, rows
 from lab import databases
 from lab.base import write_atomically
 
@@ -65,33 +65,6 @@ class Way:
     bucket: str = ""
     location: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What was taken once; of the client memory beyond what it held before."""
-
-    seconds: float
-    client: Took
-    server: Took
-    store: Took | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way's samples of one thing done; ``base`` are those of the first way, in the same rounds."""
-
-    what: str
-    way: str
-    samples: tuple[Sample, ...]
-    base: tuple[Sample, ...]
-
-    @property
-    def ratios(self) -> tuple[float, ...]:
-        """How many times the first way's seconds it took, round by round."""
-        return tuple(
-            round(ours.seconds / theirs.seconds, 2) for ours, theirs in zip(self.samples, self.base, strict=True)
-        )
 
 
 def once(name: str, *commands: Sequence[str | Path]) -> Path:
@@ -319,60 +292,6 @@ def measure(
                     samples.setdefault((f"{verb} {what}", way.name), []).append(one)
                     print(f"{number + 1}. {verb} {what}, {way.name}: {one.seconds:.1f} s", flush=True)
                 yield rows(samples, [one.name for one in found])
-
-
-def rows(samples: Mapping[tuple[str, str], Sequence[Sample]], names: Sequence[str]) -> list[Row]:
-    """Return what there is of each thing done, the ways in their order, in the rounds that the first way has, too."""
-    found = []
-    for what in dict.fromkeys(what for what, _name in samples):
-        base = samples.get((what, names[0]), ())
-        for name in names:
-            taken = samples.get((what, name), ())
-            both = min(len(taken), len(base))
-            if both:
-                found.append(Row(what, name, tuple(taken[:both]), tuple(base[:both])))
-    return found
-
-
-def _cell(figures: Sequence[Took]) -> str:
-    if not figures:
-        return "none"
-    return f"{statistics.median(one.cpu for one in figures):.1f} / {max(one.peak_mb for one in figures):.0f}"
-
-
-def table(found: Sequence[Row]) -> str:
-    """Return the rows as Markdown."""
-    lines = [
-        "| done | way | rounds | seconds | ratio to direct | client, CPU s / MB | server | S3 server |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in found:
-        each = f" ({', '.join(f'{one:.2f}' for one in row.ratios)})" if len(row.ratios) > 1 else ""
-        cells = (
-            row.what,
-            row.way,
-            str(len(row.samples)),
-            f"{statistics.median(one.seconds for one in row.samples):.1f}",
-            f"{statistics.median(row.ratios):.2f}{each}",
-            _cell([one.client for one in row.samples]),
-            _cell([one.server for one in row.samples]),
-            _cell([one.store for one in row.samples if one.store]),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def report(run: Run, found: Sequence[Row], where: str) -> str:
-    """Return the whole record as Markdown."""
-    versions = ", ".join(f"{program} {version}" for program, version in run.versions.items())
-    cores = f"{run.cores} core{'s' if run.cores > 1 else ''}"
-    return (
-        f"# Ways to a store, {where}\n\n"
-        "Written by `make bench-stores`; [README.md](README.md) says what is measured, and how.\n\n"
-        f"Measured on {run.date}, with {cores} where client and server are: {versions}.\n"
-        "Medians of seconds, ratios (round by round in brackets) and seconds of CPU, and the most memory (RSS) at any time:\n"
-        "of the client what came on top of Python and its imports, of the servers all they held.\n\n" + table(found)
-    )
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -13,9 +13,10 @@ import pytest
 from bench import throughput
 from bench.processes import Took, Watch, cpu, peak_mb, tree
 from bench.report import Run
-from bench.throughput import Sample, Way, order, report, rows, table
+from bench.throughput import Way, order
 from bench.throughput_client import differences
 from bench.throughput_lab import programs
+from bench.throughput_report import Sample, report, rows, table
 
 WAYS = [Way(name, 1, Path("/srv"), 1) for name in ("direct", "proxied", "s3")]
 
